@@ -1,0 +1,3 @@
+//! The oneport program.
+
+fn main() {}

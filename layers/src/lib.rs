@@ -1,0 +1,1 @@
+//! Tower layers that serve every protocol of oneport alike.

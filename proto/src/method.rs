@@ -1,0 +1,158 @@
+//! What is called: methods, interned.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+/// How many distinct methods one process may intern. A method is a piece of code, so this bounds a
+/// programming mistake (interning names from the wire), not traffic.
+pub const MAX_METHODS: usize = 16_384;
+
+/// What a call does, as far as limits care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Changes nothing.
+    Read,
+    /// Changes state.
+    Write,
+    /// Never limited (liveness probes, connection acceptance).
+    Exempt,
+}
+
+/// The family that a method belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// A connection as a call: its only method is `accept`.
+    Connection,
+    /// Go's net/rpc over msgpack.
+    NetRpc,
+    /// gRPC.
+    Grpc,
+    /// DAOS dRPC.
+    Drpc,
+}
+
+impl Protocol {
+    /// The label for logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Protocol::Connection => "connection",
+            Protocol::NetRpc => "netrpc",
+            Protocol::Grpc => "grpc",
+            Protocol::Drpc => "drpc",
+        }
+    }
+}
+
+/// A known method: one for each (protocol, name) in a process, with a dense id that layers may use
+/// as an index.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MethodInfo {
+    /// Counted from 0 in the order of interning; below [`MAX_METHODS`].
+    pub id: usize,
+    /// The name as it is on the wire, for example `KVS.Get`.
+    pub name: &'static str,
+    /// What it does.
+    pub class: Class,
+    /// Whose method it is.
+    pub protocol: Protocol,
+}
+
+/// [`MAX_METHODS`] are interned already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("method {name} is one too many: a process interns at most {MAX_METHODS}")]
+pub struct TooManyMethods {
+    /// The name that found no room.
+    pub name: &'static str,
+}
+
+impl MethodInfo {
+    /// The one `MethodInfo` of this name and protocol; the class of the first call holds.
+    ///
+    /// Call it when services are put together, never with a name from the wire: entries live as
+    /// long as the process.
+    ///
+    /// # Errors
+    /// [`TooManyMethods`] when [`MAX_METHODS`] are known.
+    pub fn intern(
+        protocol: Protocol,
+        name: &'static str,
+        class: Class,
+    ) -> Result<&'static MethodInfo, TooManyMethods> {
+        type Table = Mutex<Option<HashMap<(Protocol, &'static str), &'static MethodInfo>>>;
+        static TABLE: Table = Mutex::new(None);
+        let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = table.get_or_insert_default();
+        if let Some(known) = table.get(&(protocol, name)) {
+            return Ok(known);
+        }
+        let id = table.len();
+        if id >= MAX_METHODS {
+            return Err(TooManyMethods { name });
+        }
+        let info = Box::leak(Box::new(MethodInfo {
+            id,
+            name,
+            class,
+            protocol,
+        }));
+        table.insert((protocol, name), info);
+        Ok(info)
+    }
+
+    /// The method of every connection: `accept`.
+    pub fn accept() -> &'static MethodInfo {
+        static ACCEPT: MethodInfo = MethodInfo {
+            // Outside the dense range of interned ids on purpose: it is not interned.
+            id: MAX_METHODS,
+            name: "accept",
+            class: Class::Exempt,
+            protocol: Protocol::Connection,
+        };
+        &ACCEPT
+    }
+}
+
+/// The method of a call, as far as the driver knows it. An unknown name never gets further than
+/// the driver: it is no metric label and no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Registered.
+    Known(&'static MethodInfo),
+    /// Not registered in this protocol.
+    Unknown(Protocol),
+}
+
+impl Method {
+    /// The name for logs and labels; `unknown` for an unknown one.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Method::Known(info) => info.name,
+            Method::Unknown(_) => "unknown",
+        }
+    }
+
+    /// The family of the call.
+    pub fn protocol(&self) -> Protocol {
+        match self {
+            Method::Known(info) => info.protocol,
+            Method::Unknown(protocol) => *protocol,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_interned_once_per_protocol() {
+        let a = MethodInfo::intern(Protocol::NetRpc, "T.A", Class::Read).unwrap();
+        let again = MethodInfo::intern(Protocol::NetRpc, "T.A", Class::Write).unwrap();
+        let other = MethodInfo::intern(Protocol::Grpc, "T.A", Class::Read).unwrap();
+        assert!(std::ptr::eq(a, again));
+        assert_eq!(again.class, Class::Read);
+        assert_ne!(a.id, other.id);
+    }
+}

@@ -1,0 +1,121 @@
+//! Why a call was not served.
+
+use std::time::Duration;
+
+use tonic::{Code, Status};
+
+/// Why a call was not served. It travels as the [`source`](std::error::Error::source) of the
+/// [`Status`] that a layer fails with, and each protocol has one exhaustive function that gives it
+/// its native face: a new refusal does not compile until every protocol knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The call's time is up.
+    #[error("the call took longer than it may")]
+    Timeout,
+    /// A rate limit was reached.
+    #[error("rate limit reached ({scope})")]
+    RateLimited {
+        /// Whose limit.
+        scope: Scope,
+        /// When trying again makes sense, if that is known.
+        retry_after: Option<Duration>,
+    },
+    /// Too many calls are running.
+    #[error("too many calls in flight")]
+    InFlight,
+    /// The caller may not do this.
+    #[error("permission denied")]
+    Denied,
+    /// Nothing of that name is served here.
+    #[error("not found")]
+    NotFound,
+    /// The server is on its way down.
+    #[error("the server is draining")]
+    Draining,
+    /// The request's body is larger than the server takes.
+    #[error("request body of {size} bytes exceeds {limit}")]
+    TooLarge {
+        /// How large it is, as far as it was seen or announced.
+        size: u64,
+        /// The limit that it exceeds.
+        limit: u64,
+    },
+    /// The handler panicked.
+    #[error("the handler panicked")]
+    Panicked,
+}
+
+/// Whose rate limit was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Everybody's together.
+    Global,
+    /// That of the source address.
+    Source,
+    /// That of the method's class.
+    Class,
+    /// That of the caller's identity.
+    Identity,
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Scope::Global => "global",
+            Scope::Source => "source",
+            Scope::Class => "class",
+            Scope::Identity => "identity",
+        })
+    }
+}
+
+impl Refusal {
+    /// The gRPC code of this refusal.
+    pub fn code(&self) -> Code {
+        match self {
+            Refusal::Timeout => Code::DeadlineExceeded,
+            Refusal::RateLimited { .. } | Refusal::InFlight | Refusal::TooLarge { .. } => {
+                Code::ResourceExhausted
+            }
+            Refusal::Denied => Code::PermissionDenied,
+            Refusal::NotFound => Code::NotFound,
+            Refusal::Draining => Code::Unavailable,
+            Refusal::Panicked => Code::Internal,
+        }
+    }
+
+    /// The refusal behind a status, if there is one.
+    pub fn of(status: &Status) -> Option<&Refusal> {
+        let mut source = std::error::Error::source(status);
+        while let Some(error) = source {
+            if let Some(refusal) = error.downcast_ref() {
+                return Some(refusal);
+            }
+            source = error.source();
+        }
+        None
+    }
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Status {
+        let mut status = Status::new(refusal.code(), refusal.to_string());
+        status.set_source(std::sync::Arc::new(refusal));
+        status
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_remembers_its_refusal() {
+        let refusal = Refusal::TooLarge { size: 9, limit: 8 };
+        let status = Status::from(refusal);
+        assert_eq!(Refusal::of(&status), Some(&refusal));
+        assert_eq!(status.message(), "request body of 9 bytes exceeds 8");
+        assert_eq!(Refusal::of(&Status::unknown("x")), None);
+    }
+}

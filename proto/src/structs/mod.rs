@@ -1,0 +1,1 @@
+//! The msgpack structs of Consul's net/rpc, 1.13.9's keys.
