@@ -1,1 +1,4 @@
 //! The protocols.
+
+#[cfg(feature = "netrpc")]
+pub mod msgpack;
