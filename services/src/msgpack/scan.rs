@@ -1,0 +1,317 @@
+//! Where a value ends, before it is read.
+
+use super::marker;
+use super::read::MAX_DEPTH;
+
+/// The values within one value that are let pass by default.
+pub const MAX_ELEMENTS: u64 = 1 << 20;
+
+/// What a value may be at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes, all told. There is no default: it depends on who asks.
+    pub size: usize,
+    /// Maps and arrays within each other; [`MAX_DEPTH`] by default, which is also what
+    /// [`decode`](super::decode) can read.
+    pub depth: usize,
+    /// Elements of all arrays, keys and values of all maps, together; [`MAX_ELEMENTS`] by default.
+    pub elements: u64,
+}
+
+impl Limits {
+    /// The default limits with this size.
+    #[must_use]
+    pub const fn new(size: usize) -> Self {
+        Self {
+            size,
+            depth: MAX_DEPTH,
+            elements: MAX_ELEMENTS,
+        }
+    }
+}
+
+/// A value that is more than it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScanError {
+    /// It is too long, or claims to become so.
+    #[error("a value of at least {seen} bytes, {limit} are allowed")]
+    Size {
+        /// The bytes that it needs, as far as its headers tell.
+        seen: usize,
+        /// The bytes that it may have.
+        limit: usize,
+    },
+    /// It is nested too deep.
+    #[error("a value nested {seen} deep, {limit} is allowed")]
+    Depth {
+        /// The depth that was seen.
+        seen: usize,
+        /// The depth that is allowed.
+        limit: usize,
+    },
+    /// It holds too much, or claims to.
+    #[error("a value of at least {seen} elements, {limit} are allowed")]
+    Elements {
+        /// The elements that it declares so far.
+        seen: u64,
+        /// The elements that it may have.
+        limit: u64,
+    },
+}
+
+/// Finds the end of a value in a buffer that grows.
+///
+/// net/rpc puts values on the wire one behind the other, without a length. A scanner walks over the
+/// headers of one value as they arrive and keeps its place, so that no byte is looked at twice and no
+/// payload at all. It is also where a value is refused that is too much: a header that declares more than
+/// the limits allow is enough, the bytes need not come.
+///
+/// ```
+/// use oneport_services::msgpack::{Limits, ScanError, Scanner};
+///
+/// let mut scanner = Scanner::new(Limits::new(1024));
+/// assert_eq!(scanner.scan(b"\x92\x07"), Ok(None));
+/// assert_eq!(scanner.scan(b"\x92\x07\xa5he"), Ok(None));
+/// assert_eq!(scanner.scan(b"\x92\x07\xa5hello and more"), Ok(Some(8)));
+///
+/// scanner.reset();
+/// assert_eq!(
+///     scanner.scan(b"\xdb\xff\xff\xff\xff"),
+///     Err(ScanError::Size { seen: 4_294_967_300, limit: 1024 }),
+/// );
+/// ```
+#[derive(Clone, Debug)]
+pub struct Scanner {
+    limits: Limits,
+    /// Where the next value within the value begins; beyond the buffer while a payload is awaited.
+    at: usize,
+    /// The values that have been announced and not been met.
+    owed: u64,
+    /// All values that have been announced within the value.
+    elements: u64,
+    /// The maps and arrays that are open.
+    open: Nest,
+}
+
+impl Scanner {
+    /// A scanner for the first value.
+    #[must_use]
+    pub const fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            at: 0,
+            owed: 1,
+            elements: 0,
+            open: Nest::new(),
+        }
+    }
+
+    /// Forgets the value, for the next one.
+    pub fn reset(&mut self) {
+        self.at = 0;
+        self.owed = 1;
+        self.elements = 0;
+        self.open.clear();
+    }
+
+    /// The limits.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Looks for the end of the value that starts at the first byte of `value`.
+    ///
+    /// Every call until the end is found passes the same bytes, and more. The end is the length of the
+    /// value; bytes behind it belong to somebody else. `None` asks for more bytes. Extensions are values
+    /// like all others and so is the unused marker: what they mean is for the decoder to say.
+    ///
+    /// An error is final.
+    pub fn scan(&mut self, value: &[u8]) -> Result<Option<usize>, ScanError> {
+        while self.owed > 0 {
+            let Some(header) = value.get(self.at..).and_then(Header::read) else {
+                self.check_size()?;
+                return Ok(None);
+            };
+            self.pass(header)?;
+        }
+        Ok((self.at <= value.len()).then_some(self.at))
+    }
+
+    /// Moves behind a header and its payload.
+    #[inline]
+    fn pass(&mut self, header: Header) -> Result<(), ScanError> {
+        self.at = self.at.saturating_add(header.length);
+        self.owed -= 1;
+        if let Some(children) = header.children {
+            self.descend(children)?;
+        }
+        self.check_size()?;
+        self.open.ascend(self.owed);
+        Ok(())
+    }
+
+    /// Opens a map or an array of so many values.
+    #[inline]
+    fn descend(&mut self, children: u64) -> Result<(), ScanError> {
+        let seen = self.open.depth + 1;
+        if seen > self.limits.depth {
+            let limit = self.limits.depth;
+            return Err(ScanError::Depth { seen, limit });
+        }
+        self.elements = self.elements.saturating_add(children);
+        if self.elements > self.limits.elements {
+            return Err(ScanError::Elements {
+                seen: self.elements,
+                limit: self.limits.elements,
+            });
+        }
+        self.open.descend(self.owed);
+        self.owed += children;
+        Ok(())
+    }
+
+    /// Refuses a value that is too long already, or must become so: whatever is owed has one byte at least.
+    #[inline]
+    fn check_size(&self) -> Result<(), ScanError> {
+        let owed = usize::try_from(self.owed).unwrap_or(usize::MAX);
+        let seen = self.at.saturating_add(owed);
+        if seen > self.limits.size {
+            let limit = self.limits.size;
+            return Err(ScanError::Size { seen, limit });
+        }
+        Ok(())
+    }
+}
+
+/// What the front of a value tells about it.
+#[derive(Clone, Copy)]
+struct Header {
+    /// The bytes of the value, without its children.
+    length: usize,
+    /// The values within it, if it is a map or an array.
+    children: Option<u64>,
+}
+
+impl Header {
+    /// Reads the front of a value; `None` if not all of it is there.
+    #[inline]
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (&first, rest) = bytes.split_first()?;
+        Some(match first {
+            0..=marker::FIXINT_MAX | marker::NEGINT.. | marker::NIL..=marker::TRUE => Self::leaf(1),
+            marker::FIXRAW..=marker::FIXRAW_MAX => {
+                Self::leaf(1 + usize::from(first - marker::FIXRAW))
+            }
+            marker::FIXMAP..marker::FIXARRAY => {
+                Self::container(1, 2 * u64::from(first - marker::FIXMAP))
+            }
+            marker::FIXARRAY..marker::FIXRAW => {
+                Self::container(1, u64::from(first - marker::FIXARRAY))
+            }
+            marker::U8 | marker::I8 => Self::leaf(2),
+            marker::U16 | marker::I16 => Self::leaf(3),
+            marker::U32 | marker::I32 | marker::F32 => Self::leaf(5),
+            marker::U64 | marker::I64 | marker::F64 => Self::leaf(9),
+            marker::FIXEXT1..=marker::FIXEXT16 => Self::leaf(2 + (1 << (first - marker::FIXEXT1))),
+            marker::RAW8 | marker::BIN8 => Self::payload(2, one(rest)?),
+            marker::RAW16 | marker::BIN16 => Self::payload(3, two(rest)?),
+            marker::RAW32 | marker::BIN32 => Self::payload(5, four(rest)?),
+            marker::EXT8 => Self::payload(3, one(rest)?),
+            marker::EXT16 => Self::payload(4, two(rest)?),
+            marker::EXT32 => Self::payload(6, four(rest)?),
+            marker::ARRAY16 => Self::container(3, two(rest)?.into()),
+            marker::ARRAY32 => Self::container(5, four(rest)?.into()),
+            marker::MAP16 => Self::container(3, 2 * u64::from(two(rest)?)),
+            marker::MAP32 => Self::container(5, 2 * u64::from(four(rest)?)),
+        })
+    }
+
+    #[inline]
+    fn leaf(length: usize) -> Self {
+        Self {
+            length,
+            children: None,
+        }
+    }
+
+    #[inline]
+    fn payload(header: usize, payload: u32) -> Self {
+        let payload = usize::try_from(payload).unwrap_or(usize::MAX);
+        Self::leaf(header.saturating_add(payload))
+    }
+
+    #[inline]
+    fn container(length: usize, children: u64) -> Self {
+        Self {
+            length,
+            children: Some(children),
+        }
+    }
+}
+
+/// A number of one byte.
+fn one(bytes: &[u8]) -> Option<u32> {
+    bytes.first().copied().map(u32::from)
+}
+
+/// A number of two bytes.
+fn two(bytes: &[u8]) -> Option<u32> {
+    let number = bytes.first_chunk().copied()?;
+    Some(u16::from_be_bytes(number).into())
+}
+
+/// A number of four bytes.
+fn four(bytes: &[u8]) -> Option<u32> {
+    bytes.first_chunk().copied().map(u32::from_be_bytes)
+}
+
+/// The open maps and arrays: for each what will be owed when it is complete.
+///
+/// The first [`MAX_DEPTH`] need no memory from elsewhere.
+#[derive(Clone, Debug)]
+struct Nest {
+    depth: usize,
+    near: [u64; MAX_DEPTH],
+    far: Vec<u64>,
+}
+
+impl Nest {
+    const fn new() -> Self {
+        Self {
+            depth: 0,
+            near: [0; MAX_DEPTH],
+            far: Vec::new(),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.depth = 0;
+        self.far.clear();
+    }
+
+    #[inline]
+    fn descend(&mut self, owed: u64) {
+        match self.near.get_mut(self.depth) {
+            Some(place) => *place = owed,
+            None => self.far.push(owed),
+        }
+        self.depth += 1;
+    }
+
+    /// Closes all that are complete when so much is owed.
+    #[inline]
+    fn ascend(&mut self, owed: u64) {
+        while let Some(last) = self.depth.checked_sub(1) {
+            let innermost = self.near.get(last).or(self.far.last());
+            if innermost != Some(&owed) {
+                return;
+            }
+            if last >= MAX_DEPTH {
+                self.far.pop();
+            }
+            self.depth = last;
+        }
+    }
+}
