@@ -8,7 +8,6 @@ use tonic::{Code, Status};
 /// [`Status`] that a layer fails with, and each protocol has one exhaustive function that gives it
 /// its native face: a new refusal does not compile until every protocol knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Refusal {
     /// The call's time is up.
     #[error("the call took longer than it may")]

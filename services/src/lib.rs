@@ -40,6 +40,8 @@ pub mod drain;
 pub mod io;
 #[cfg(feature = "netrpc")]
 pub mod msgpack;
+#[cfg(feature = "netrpc")]
+pub mod netrpc;
 
 pub use conn::{BoxProtocol, Conn, Protocol};
 pub use drain::{Drain, Drainer};

@@ -1,0 +1,153 @@
+//! What a caller asks for inside the body: net/rpc has no room for it anywhere else.
+
+use std::time::Duration;
+
+use oneport_proto::{MethodInfo, Token};
+
+use crate::msgpack::{self, Limits, Scanner};
+
+/// What a caller asks for inside the body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Its secret.
+    pub token: Option<Token>,
+    /// How long its blocking query may wait.
+    pub wait: Option<Duration>,
+}
+
+/// Looks for Consul's top-level keys `Token`, `MinQueryIndex` and `MaxQueryTime`, and builds
+/// nothing. A body that is no map asks for nothing.
+///
+/// A blocking query (`MinQueryIndex` above 0) may wait for `MaxQueryTime`, or, if that is not
+/// positive, for Consul's default of 300 s, and never longer than 600 s.
+pub fn asked(_method: &MethodInfo, body: &[u8]) -> Asked {
+    let mut asked = Asked::default();
+    let (mut index, mut time) = (0u64, 0i64);
+    each_entry(body, |key, value| match key {
+        b"Token" => asked.token = raw(value).and_then(Token::new),
+        b"MinQueryIndex" => index = msgpack::decode(value).unwrap_or_default(),
+        b"MaxQueryTime" => time = msgpack::decode(value).unwrap_or_default(),
+        _ => {}
+    });
+    asked.wait = (index > 0).then(|| wait(time));
+    asked
+}
+
+/// Consul's rule for how long a blocking query waits.
+fn wait(nanos: i64) -> Duration {
+    const DEFAULT: Duration = Duration::from_secs(300);
+    const MOST: Duration = Duration::from_secs(600);
+    match u64::try_from(nanos) {
+        Ok(nanos) if nanos > 0 => Duration::from_nanos(nanos).min(MOST),
+        _ => DEFAULT,
+    }
+}
+
+/// Calls `entry` with the raw key and value bytes of each entry of a map.
+fn each_entry<'a>(body: &'a [u8], mut entry: impl FnMut(&'a [u8], &'a [u8])) {
+    let Some((mut left, mut rest)) = map_len(body) else {
+        return;
+    };
+    while left > 0 {
+        let Some((key, after)) = split(rest) else {
+            return;
+        };
+        let Some((value, after)) = split(after) else {
+            return;
+        };
+        entry(raw(key).unwrap_or_default(), value);
+        rest = after;
+        left -= 1;
+    }
+}
+
+/// How many entries a map has, and what follows its header.
+fn map_len(body: &[u8]) -> Option<(usize, &[u8])> {
+    let (&marker, rest) = body.split_first()?;
+    match marker {
+        0x80..=0x8f => Some((usize::from(marker & 0x0f), rest)),
+        0xde => {
+            let (len, rest) = rest.split_first_chunk::<2>()?;
+            Some((usize::from(u16::from_be_bytes(*len)), rest))
+        }
+        _ => None,
+    }
+}
+
+/// The first value of `bytes`, and the rest.
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    // The driver has measured the whole body by its own limits before.
+    let limits = Limits {
+        size: bytes.len(),
+        depth: msgpack::MAX_DEPTH,
+        elements: u64::MAX,
+    };
+    // Short strings and small integers are most of what there is.
+    let len = match *bytes.first()? {
+        0x00..=0x7f | 0xc0..=0xc3 | 0xe0..=0xff => 1,
+        marker @ 0xa0..=0xbf => 1 + usize::from(marker & 0x1f),
+        _ => Scanner::new(limits).scan(bytes).ok()??,
+    };
+    bytes.split_at_checked(len)
+}
+
+/// The bytes of a string value.
+fn raw(value: &[u8]) -> Option<&[u8]> {
+    match value.first()? {
+        0xa0..=0xbf => value.get(1..),
+        0xd9 => value.get(2..),
+        0xda => value.get(3..),
+        0xdb => value.get(5..),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oneport_proto::{Class, MethodInfo, Protocol};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(body: &[u8]) -> Asked {
+        asked(
+            MethodInfo::intern(Protocol::NetRpc, "Test.Asked", Class::Read).unwrap(),
+            body,
+        )
+    }
+
+    #[test]
+    fn a_blocking_query_with_a_token() {
+        let body =
+            b"\x84\xacMaxQueryTime\xcd\x03\xe8\xadMinQueryIndex\x07\xa5Token\xa3abc\xa1z\x91\x01";
+        let got = of(body);
+        assert_eq!(got.token.unwrap().secret(), b"abc");
+        assert_eq!(got.wait, Some(Duration::from_micros(1)));
+    }
+
+    #[test]
+    fn the_wait_has_a_default_and_a_cap() {
+        let of_time = |time: &[u8]| {
+            of(&[
+                b"\x82\xadMinQueryIndex\x01\xacMaxQueryTime".as_slice(),
+                time,
+            ]
+            .concat())
+            .wait
+        };
+        assert_eq!(of_time(b"\x00"), Some(Duration::from_secs(300)));
+        assert_eq!(of_time(b"\xff"), Some(Duration::from_secs(300)));
+        assert_eq!(
+            of_time(b"\xcf\x7f\0\0\0\0\0\0\0"),
+            Some(Duration::from_secs(600))
+        );
+        assert_eq!(of(b"\x81\xacMaxQueryTime\x07").wait, None);
+    }
+
+    proptest! {
+        #[test]
+        fn odd_bodies_ask_for_nothing_and_do_not_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            of(&body);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! How much, how long and how deep a net/rpc peer may go.
+
+use std::time::Duration;
+
+use crate::msgpack;
+
+/// Largest header, in bytes. Consul has no limit; a real one is under 100.
+pub const HEADER_LIMIT: usize = 1024;
+/// Longest `Service.Method`, in bytes.
+pub const METHOD_LIMIT: usize = 512;
+/// Largest request body, in bytes, unless configured otherwise. Consul has no limit.
+pub const DEFAULT_BODY_LIMIT: usize = 8 * 1024 * 1024;
+/// Largest reply body that a [`Channel`](super::Channel) takes, in bytes.
+pub const DEFAULT_REPLY_LIMIT: usize = 256 * 1024 * 1024;
+/// How long a connection may stay silent before its first request.
+pub const DEFAULT_FIRST_REQUEST: Duration = Duration::from_secs(10);
+/// How long a header may take from its first byte to its last.
+pub const DEFAULT_HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long a body may make no progress.
+pub const DEFAULT_BODY_STALL: Duration = Duration::from_secs(30);
+/// The least mean rate of a request that is under way, in bytes a second.
+pub const DEFAULT_LEAST_RATE: u64 = 4096;
+/// From when on, counted from a request's first byte, the least rate is asked for.
+pub const DEFAULT_LEAST_RATE_AFTER: Duration = Duration::from_secs(10);
+/// How long a session that refused a body waits for silence, so that its answer is read.
+pub const DEFAULT_LINGER: Duration = Duration::from_secs(1);
+/// How many bytes of a refused body a session throws away before it gives up on the peer.
+pub const LINGER_BYTES: usize = 64 * 1024 * 1024;
+
+/// What a [`Server`](super::Server) takes from a peer.
+///
+/// Times run only while a request is under way: a pooled connection may be idle for ever.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Largest request body in bytes; the default is [`DEFAULT_BODY_LIMIT`].
+    pub body_limit: usize,
+    /// Deepest nesting of a body; [`msgpack::MAX_DEPTH`] is the default and the most that decodes.
+    pub depth: usize,
+    /// Most elements of a body; the default is [`msgpack::MAX_ELEMENTS`].
+    pub elements: u64,
+    /// How long a connection may stay silent before its first request; `None` where the carrier
+    /// has a limit of its own, as yamux has for its streams.
+    pub first_request: Option<Duration>,
+    /// How long a header may take from its first byte.
+    pub head_time: Duration,
+    /// How long a body may make no progress.
+    pub body_stall: Duration,
+    /// The least mean rate of a request under way in bytes a second; 0 asks for none.
+    pub least_rate: u64,
+    /// From when on the least rate is asked for.
+    pub least_rate_after: Duration,
+    /// How long a session that refused a body waits for the peer's silence.
+    pub linger: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            body_limit: DEFAULT_BODY_LIMIT,
+            depth: msgpack::MAX_DEPTH,
+            elements: msgpack::MAX_ELEMENTS,
+            first_request: Some(DEFAULT_FIRST_REQUEST),
+            head_time: DEFAULT_HEAD_TIME,
+            body_stall: DEFAULT_BODY_STALL,
+            least_rate: DEFAULT_LEAST_RATE,
+            least_rate_after: DEFAULT_LEAST_RATE_AFTER,
+            linger: DEFAULT_LINGER,
+        }
+    }
+}
+
+impl Config {
+    /// What the scanner of a header may meet.
+    pub(crate) fn header_limits(&self) -> msgpack::Limits {
+        msgpack::Limits {
+            size: HEADER_LIMIT,
+            depth: self.depth,
+            elements: self.elements,
+        }
+    }
+
+    /// What the scanner of a body may meet.
+    pub(crate) fn body_limits(&self) -> msgpack::Limits {
+        msgpack::Limits {
+            size: self.body_limit,
+            depth: self.depth,
+            elements: self.elements,
+        }
+    }
+}

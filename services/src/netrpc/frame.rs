@@ -1,0 +1,159 @@
+//! Finding requests and replies in what arrives.
+
+use bytes::Bytes;
+
+use super::{
+    config::{Config, METHOD_LIMIT},
+    fault::{BodyRefused, Fault},
+    header::Header,
+    inbox::Inbox,
+};
+use crate::msgpack::{self, Scanner};
+
+/// One whole message: a header that was read and a body that was only measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) name: Bytes,
+    pub(crate) seq: u64,
+    pub(crate) error: Bytes,
+    pub(crate) body: Bytes,
+}
+
+/// What the parser found.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Found {
+    /// A whole message.
+    Frame(Frame),
+    /// A message whose body is not taken: to be answered with the fault, then the session ends.
+    Refused(Frame, Fault),
+}
+
+/// A header that is none: the session ends without an answer, as Go's does.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum BadHeader {
+    /// It is too long, too deep or too rich.
+    #[error("header: {0}")]
+    Limit(#[from] msgpack::ScanError),
+    /// It does not decode.
+    #[error("header: {0}")]
+    Decode(#[from] msgpack::DecodeError),
+    /// The method's name is too long.
+    #[error("method name of {size} bytes exceeds {METHOD_LIMIT}")]
+    Method {
+        /// Its length in bytes.
+        size: usize,
+    },
+}
+
+/// Cuts a byte stream into messages. It remembers how far it has looked, so that a message that
+/// comes byte by byte is still scanned only once.
+#[derive(Debug)]
+pub(crate) struct Parser {
+    inbox: Inbox,
+    scanner: Scanner,
+    header_limits: msgpack::Limits,
+    body_limits: msgpack::Limits,
+    /// The header of the message whose body is awaited.
+    open: Option<Frame>,
+}
+
+/// What a parser is in the middle of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaits {
+    /// Nothing has arrived of the next message.
+    Start,
+    /// A header has begun.
+    Header,
+    /// The header is there, the body is not.
+    Body,
+}
+
+impl Parser {
+    /// A parser for what peers send to a server.
+    pub(crate) fn new(config: &Config) -> Parser {
+        Parser::with_limits(config.header_limits(), config.body_limits())
+    }
+
+    pub(crate) fn with_limits(header: msgpack::Limits, body: msgpack::Limits) -> Parser {
+        Parser {
+            inbox: Inbox::default(),
+            scanner: Scanner::new(header),
+            header_limits: header,
+            body_limits: body,
+            open: None,
+        }
+    }
+
+    /// Appends what arrived.
+    pub(crate) fn push(&mut self, chunk: Bytes) {
+        self.inbox.push(chunk);
+    }
+
+    /// What the next bytes belong to.
+    pub(crate) fn awaits(&self) -> Awaits {
+        match self.open {
+            Some(_) => Awaits::Body,
+            None if self.inbox.is_empty() => Awaits::Start,
+            None => Awaits::Header,
+        }
+    }
+
+    /// Bytes that arrived and belong to no complete message yet.
+    pub(crate) fn unparsed(&self) -> usize {
+        self.inbox.bytes().len()
+    }
+
+    /// The next message; `None` if more bytes are needed.
+    pub(crate) fn next(&mut self) -> Result<Option<Found>, BadHeader> {
+        if self.open.is_none() {
+            self.open = self.header()?;
+        }
+        match self.open.take() {
+            Some(frame) => Ok(self.body(frame)),
+            None => Ok(None),
+        }
+    }
+
+    fn header(&mut self) -> Result<Option<Frame>, BadHeader> {
+        if self.inbox.is_empty() {
+            return Ok(None);
+        }
+        let Some(len) = self.scanner.scan(self.inbox.bytes())? else {
+            return Ok(None);
+        };
+        let bytes = self.inbox.take(len);
+        let header: Header<'_> = msgpack::decode(&bytes)?;
+        if header.method.len() > METHOD_LIMIT {
+            return Err(BadHeader::Method {
+                size: header.method.len(),
+            });
+        }
+        self.scanner = Scanner::new(self.body_limits);
+        Ok(Some(Frame {
+            name: bytes.slice_ref(header.method),
+            seq: header.seq,
+            error: header
+                .error
+                .map_or_else(Bytes::new, |error| bytes.slice_ref(error)),
+            body: Bytes::new(),
+        }))
+    }
+
+    fn body(&mut self, mut frame: Frame) -> Option<Found> {
+        match self.scanner.scan(self.inbox.bytes()) {
+            Ok(None) => {
+                self.open = Some(frame);
+                None
+            }
+            Ok(Some(len)) => {
+                frame.body = self.inbox.take(len);
+                self.scanner = Scanner::new(self.header_limits);
+                Some(Found::Frame(frame))
+            }
+            Err(error) => Some(Found::Refused(
+                frame,
+                Fault::Refused(BodyRefused::from(error)),
+            )),
+        }
+    }
+}

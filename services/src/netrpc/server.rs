@@ -1,0 +1,365 @@
+//! The driver: a connection becomes calls of a request service.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use oneport_proto::{BoxError, Head, Method, MethodInfo};
+use tokio::{
+    io::AsyncWriteExt,
+    time::{Instant, timeout},
+};
+use tower::Service;
+
+use super::{
+    asked::{Asked, asked},
+    config::{Config, LINGER_BYTES},
+    face::{Face, face},
+    frame::{Awaits, Found, Frame, Parser},
+    header::Header,
+    methods::Methods,
+    pace::{Late, Pace},
+    reply::Reply,
+    request::Request,
+    turn::turn,
+};
+use crate::Conn;
+
+/// Serves net/rpc on a whole connection, or on one stream of a session.
+///
+/// It reads what the connection holds, answers every whole request in it, one after the other, and
+/// sends all answers at once before it would wait for more. It ends with the peer, at a frame edge
+/// when a drain begins, and after a request that cannot be served at all.
+pub struct Server<S> {
+    service: S,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    methods: Methods,
+    config: Config,
+    asked: fn(&MethodInfo, &[u8]) -> Asked,
+    requests: metrics::Counter,
+    request_errors: metrics::Counter,
+}
+
+impl<S> Server<S> {
+    /// A driver that knows `methods` and calls `service` for each request, known or not.
+    ///
+    /// The handles of its counters (`rpc.request`, `rpc.request_error`) are made here: install a
+    /// metrics recorder before.
+    pub fn new(methods: Methods, service: S) -> Server<S> {
+        Server {
+            service,
+            shared: Arc::new(Shared {
+                methods,
+                config: Config::default(),
+                asked,
+                requests: metrics::counter!("rpc.request"),
+                request_errors: metrics::counter!("rpc.request_error"),
+            }),
+        }
+    }
+
+    /// The same driver with other limits.
+    #[must_use]
+    pub fn config(self, config: Config) -> Server<S> {
+        self.with(|shared| Shared { config, ..shared })
+    }
+
+    /// The same driver with another way to find token and wait time in a body; the default is
+    /// [`asked`], which knows Consul's keys.
+    #[must_use]
+    pub fn asked(self, asked: fn(&MethodInfo, &[u8]) -> Asked) -> Server<S> {
+        self.with(|shared| Shared { asked, ..shared })
+    }
+
+    fn with(self, change: impl FnOnce(Shared) -> Shared) -> Server<S> {
+        let Shared {
+            methods,
+            config,
+            asked,
+            requests,
+            request_errors,
+        } = &*self.shared;
+        Server {
+            service: self.service,
+            shared: Arc::new(change(Shared {
+                methods: methods.clone(),
+                config: config.clone(),
+                asked: *asked,
+                requests: requests.clone(),
+                request_errors: request_errors.clone(),
+            })),
+        }
+    }
+}
+
+impl<S: Clone> Clone for Server<S> {
+    fn clone(&self) -> Self {
+        Server {
+            service: self.service.clone(),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<S> fmt::Debug for Server<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("config", &self.shared.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S> Service<Conn> for Server<S>
+where
+    S: Service<Request, Response = Reply, Error: Into<BoxError>, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+{
+    type Response = ();
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+
+    /// Always: the request service is asked before each request.
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, conn: Conn) -> Self::Future {
+        let session = Session::new(conn, self.service.clone(), Arc::clone(&self.shared));
+        Box::pin(session.run())
+    }
+}
+
+/// One net/rpc session.
+struct Session<S> {
+    conn: Conn,
+    service: S,
+    shared: Arc<Shared>,
+    parser: Parser,
+    pace: Pace,
+    /// One clock reading for all requests of a chunk.
+    read_at: Instant,
+}
+
+/// Whether a session goes on.
+enum Next {
+    Go,
+    End,
+    /// The peer may still be sending what is not taken: closing at once would lose the answer.
+    Linger,
+}
+
+impl<S> Session<S>
+where
+    S: Service<Request, Response = Reply, Error: Into<BoxError>>,
+{
+    fn new(conn: Conn, service: S, shared: Arc<Shared>) -> Session<S> {
+        let now = Instant::now();
+        Session {
+            conn,
+            service,
+            parser: Parser::new(&shared.config),
+            shared,
+            pace: Pace::new(now),
+            read_at: now,
+        }
+    }
+
+    async fn run(mut self) -> Result<(), BoxError> {
+        let ended = self.serve().await;
+        if let Err(error) = &ended
+            && !is_hangup(error)
+        {
+            self.shared.request_errors.increment(1);
+        }
+        ended
+    }
+
+    async fn serve(&mut self) -> Result<(), BoxError> {
+        loop {
+            match self.answer_what_is_here().await? {
+                Next::Go => {}
+                Next::End => break,
+                Next::Linger => {
+                    self.conn.shutdown().await?;
+                    self.linger().await;
+                    return Ok(());
+                }
+            }
+            self.conn.flush().await?;
+            if !self.read().await? {
+                break;
+            }
+        }
+        self.conn.shutdown().await?;
+        Ok(())
+    }
+
+    /// Answers every whole request that has arrived.
+    async fn answer_what_is_here(&mut self) -> Result<Next, BoxError> {
+        let mut complete = false;
+        let next = loop {
+            match self.parser.next()? {
+                None => break Next::Go,
+                Some(Found::Refused(frame, fault)) => {
+                    let refused = face(tonic::Status::from(fault).into(), &frame.name);
+                    self.put_error(&frame, &refused)?;
+                    break Next::Linger;
+                }
+                Some(Found::Frame(frame)) => {
+                    complete = true;
+                    if let Next::End = self.answer(frame).await? {
+                        break Next::End;
+                    }
+                }
+            }
+        };
+        let under_way = self.parser.unparsed();
+        self.pace.received(self.read_at, under_way, complete);
+        Ok(next)
+    }
+
+    /// Calls the service for one request and queues its answer.
+    async fn answer(&mut self, frame: Frame) -> Result<Next, BoxError> {
+        self.shared.requests.increment(1);
+        let request = self.request(&frame);
+        let outcome = turn(&mut self.conn, &mut self.service, request).await?;
+        match outcome.map_err(|error| face(error, &frame.name)) {
+            Ok(reply) => self.put_reply(&frame, &reply)?,
+            Err(failed) => {
+                self.put_error(&frame, &failed)?;
+                if failed.ends {
+                    return Ok(Next::End);
+                }
+            }
+        }
+        Ok(Next::Go)
+    }
+
+    fn request(&self, frame: &Frame) -> Request {
+        let method = self.shared.methods.find(&frame.name);
+        let session = Arc::clone(self.conn.session());
+        let mut head = Head::new(method, session, self.read_at);
+        if let Method::Known(info) = method {
+            let asked = (self.shared.asked)(info, &frame.body);
+            head.token = asked.token;
+            head.wait = asked.wait;
+        }
+        Request {
+            head,
+            name: frame.name.clone(),
+            body: frame.body.clone(),
+        }
+    }
+
+    fn put_reply(&mut self, frame: &Frame, reply: &Reply) -> Result<(), BoxError> {
+        let mut wrote = Ok(());
+        self.conn.put(&mut |out| {
+            let start = out.len();
+            wrote = header(frame, b"").put(out).and_then(|()| reply.put(out));
+            if wrote.is_err() {
+                out.truncate(start);
+            }
+        });
+        wrote.or_else(|unencodable| {
+            let text = unencodable.to_string().into_bytes();
+            self.put_error(frame, &Face { text, ends: false })
+        })
+    }
+
+    /// Queues an error: its text in the header, and an empty map for the body.
+    fn put_error(&mut self, frame: &Frame, face: &Face) -> Result<(), BoxError> {
+        let mut wrote = Ok(());
+        self.conn.put(&mut |out: &mut BytesMut| {
+            wrote = header(frame, &face.text)
+                .put(out)
+                .and_then(|()| Reply::empty().put(out));
+        });
+        Ok(wrote?)
+    }
+
+    /// Waits for more bytes. False when the session should end: the peer has, or a drain has begun
+    /// and no request is under way.
+    async fn read(&mut self) -> Result<bool, BoxError> {
+        let awaits = self.parser.awaits();
+        let Session {
+            conn, pace, shared, ..
+        } = self;
+        let chunk = poll_fn(|cx| poll_read(conn, pace, &shared.config, awaits, cx)).await?;
+        let Some(chunk) = chunk else {
+            return Ok(false);
+        };
+        if chunk.is_empty() {
+            return match awaits {
+                Awaits::Start => Ok(false),
+                Awaits::Header | Awaits::Body => {
+                    Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
+                }
+            };
+        }
+        self.read_at = Instant::now();
+        self.parser.push(chunk);
+        Ok(true)
+    }
+
+    /// Throws away what the peer still sends, until it is silent or has sent too much: a socket
+    /// that is closed with unread bytes takes the answer with it.
+    async fn linger(&mut self) {
+        let mut left = LINGER_BYTES;
+        let silence: Duration = self.shared.config.linger;
+        while let Ok(Ok(chunk)) = timeout(silence, self.conn.chunk()).await {
+            if chunk.is_empty() || chunk.len() > left {
+                return;
+            }
+            left -= chunk.len();
+        }
+    }
+}
+
+/// The next chunk; `None` when a drain has begun and nothing is under way.
+fn poll_read(
+    conn: &mut Conn,
+    pace: &mut Pace,
+    config: &Config,
+    awaits: Awaits,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Option<Bytes>, BoxError>> {
+    if let Poll::Ready(chunk) = conn.poll_chunk(cx) {
+        return Poll::Ready(Ok(Some(chunk?)));
+    }
+    if awaits == Awaits::Start && conn.poll_draining(cx).is_ready() {
+        return Poll::Ready(Ok(None));
+    }
+    let late: Late = ready!(pace.poll_late(cx, config, awaits));
+    Poll::Ready(Err(late.into()))
+}
+
+fn header<'a>(frame: &'a Frame, error: &'a [u8]) -> Header<'a> {
+    Header {
+        method: &frame.name,
+        seq: frame.seq,
+        error: Some(error),
+    }
+}
+
+/// A peer that hung up is no error of the session.
+fn is_hangup(error: &BoxError) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    error.downcast_ref::<io::Error>().is_some_and(|error| {
+        matches!(
+            error.kind(),
+            BrokenPipe | ConnectionAborted | ConnectionReset
+        )
+    })
+}
