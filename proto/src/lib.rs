@@ -42,7 +42,7 @@ pub mod wire;
 
 pub use call::Call;
 pub use head::{Head, Identity, IdentitySlot, Token, TraceContext};
-pub use method::{Class, MAX_METHODS, Method, MethodInfo, Protocol, TooManyMethods};
+pub use method::{Class, Family, MAX_METHODS, Method, MethodInfo, TooManyMethods};
 pub use peer::{Local, Peer, UnixPeer};
 pub use refusal::{Refusal, Scope};
 pub use reply::{End, EndBody, Reply};

@@ -22,7 +22,7 @@ pub enum Class {
 
 /// The family that a method belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Protocol {
+pub enum Family {
     /// A connection as a call: its only method is `accept`.
     Connection,
     /// Go's net/rpc over msgpack.
@@ -33,19 +33,19 @@ pub enum Protocol {
     Drpc,
 }
 
-impl Protocol {
+impl Family {
     /// The label for logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {
-            Protocol::Connection => "connection",
-            Protocol::NetRpc => "netrpc",
-            Protocol::Grpc => "grpc",
-            Protocol::Drpc => "drpc",
+            Family::Connection => "connection",
+            Family::NetRpc => "netrpc",
+            Family::Grpc => "grpc",
+            Family::Drpc => "drpc",
         }
     }
 }
 
-/// A known method: one for each (protocol, name) in a process, with a dense id that layers may use
+/// A known method: one for each (family, name) in a process, with a dense id that layers may use
 /// as an index.
 #[derive(Debug, PartialEq, Eq)]
 pub struct MethodInfo {
@@ -56,7 +56,7 @@ pub struct MethodInfo {
     /// What it does.
     pub class: Class,
     /// Whose method it is.
-    pub protocol: Protocol,
+    pub family: Family,
 }
 
 /// [`MAX_METHODS`] are interned already.
@@ -76,15 +76,15 @@ impl MethodInfo {
     /// # Errors
     /// [`TooManyMethods`] when [`MAX_METHODS`] are known.
     pub fn intern(
-        protocol: Protocol,
+        family: Family,
         name: &'static str,
         class: Class,
     ) -> Result<&'static MethodInfo, TooManyMethods> {
-        type Table = Mutex<Option<HashMap<(Protocol, &'static str), &'static MethodInfo>>>;
+        type Table = Mutex<Option<HashMap<(Family, &'static str), &'static MethodInfo>>>;
         static TABLE: Table = Mutex::new(None);
         let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
         let table = table.get_or_insert_default();
-        if let Some(known) = table.get(&(protocol, name)) {
+        if let Some(known) = table.get(&(family, name)) {
             return Ok(known);
         }
         let id = table.len();
@@ -95,9 +95,9 @@ impl MethodInfo {
             id,
             name,
             class,
-            protocol,
+            family,
         }));
-        table.insert((protocol, name), info);
+        table.insert((family, name), info);
         Ok(info)
     }
 
@@ -108,7 +108,7 @@ impl MethodInfo {
             id: MAX_METHODS,
             name: "accept",
             class: Class::Exempt,
-            protocol: Protocol::Connection,
+            family: Family::Connection,
         };
         &ACCEPT
     }
@@ -121,7 +121,7 @@ pub enum Method {
     /// Registered.
     Known(&'static MethodInfo),
     /// Not registered in this protocol.
-    Unknown(Protocol),
+    Unknown(Family),
 }
 
 impl Method {
@@ -134,10 +134,10 @@ impl Method {
     }
 
     /// The family of the call.
-    pub fn protocol(&self) -> Protocol {
+    pub fn family(&self) -> Family {
         match self {
-            Method::Known(info) => info.protocol,
-            Method::Unknown(protocol) => *protocol,
+            Method::Known(info) => info.family,
+            Method::Unknown(family) => *family,
         }
     }
 }
@@ -148,9 +148,9 @@ mod tests {
 
     #[test]
     fn a_name_is_interned_once_per_protocol() {
-        let a = MethodInfo::intern(Protocol::NetRpc, "T.A", Class::Read).unwrap();
-        let again = MethodInfo::intern(Protocol::NetRpc, "T.A", Class::Write).unwrap();
-        let other = MethodInfo::intern(Protocol::Grpc, "T.A", Class::Read).unwrap();
+        let a = MethodInfo::intern(Family::NetRpc, "T.A", Class::Read).unwrap();
+        let again = MethodInfo::intern(Family::NetRpc, "T.A", Class::Write).unwrap();
+        let other = MethodInfo::intern(Family::Grpc, "T.A", Class::Read).unwrap();
         assert!(std::ptr::eq(a, again));
         assert_eq!(again.class, Class::Read);
         assert_ne!(a.id, other.id);

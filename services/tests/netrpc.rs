@@ -445,8 +445,8 @@ async fn nothing_is_read_while_the_service_is_not_ready() {
 }
 
 fn local_ping() -> Request {
-    use oneport_proto::{Method, Protocol};
-    let unknown = Method::Unknown(Protocol::NetRpc);
+    use oneport_proto::{Family, Method};
+    let unknown = Method::Unknown(Family::NetRpc);
     Request {
         head: Head::new(unknown, Session::in_process(), Instant::now()),
         name: Bytes::from_static(b"Lab.Ping"),

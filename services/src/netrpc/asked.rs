@@ -104,14 +104,14 @@ fn raw(value: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use oneport_proto::{Class, MethodInfo, Protocol};
+    use oneport_proto::{Class, Family, MethodInfo};
     use proptest::prelude::*;
 
     use super::*;
 
     fn of(body: &[u8]) -> Asked {
         asked(
-            MethodInfo::intern(Protocol::NetRpc, "Test.Asked", Class::Read).unwrap(),
+            MethodInfo::intern(Family::NetRpc, "Test.Asked", Class::Read).unwrap(),
             body,
         )
     }

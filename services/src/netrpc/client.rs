@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use oneport_proto::{BoxError, Head, Method, Protocol, Session};
+use oneport_proto::{BoxError, Family, Head, Method, Session};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 use tower::{Service, ServiceExt};
@@ -107,7 +107,7 @@ where
     async fn reply(&mut self, method: &str, body: Bytes) -> Result<Reply, CallError> {
         let now = Instant::now();
         let session = Arc::clone(&self.session);
-        let mut head = Head::new(Method::Unknown(Protocol::NetRpc), session, now);
+        let mut head = Head::new(Method::Unknown(Family::NetRpc), session, now);
         head.deadline = self.timeout.map(|timeout| now + timeout);
         let request = Request {
             head,

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use oneport_proto::{Class, Method, MethodInfo, Protocol, TooManyMethods};
+use oneport_proto::{Class, Family, Method, MethodInfo, TooManyMethods};
 
 use super::fault::Fault;
 
@@ -29,7 +29,7 @@ impl Methods {
     ) -> Result<Methods, TooManyMethods> {
         let mut known = Names::default();
         for (name, class) in names {
-            let info = MethodInfo::intern(Protocol::NetRpc, name, class)?;
+            let info = MethodInfo::intern(Family::NetRpc, name, class)?;
             known.methods.insert(name.as_bytes(), info);
             if let Some(service) = service_of(name.as_bytes()) {
                 known.services.insert(service);
@@ -42,7 +42,7 @@ impl Methods {
     pub fn find(&self, name: &[u8]) -> Method {
         match self.0.methods.get(name) {
             Some(info) => Method::Known(info),
-            None => Method::Unknown(Protocol::NetRpc),
+            None => Method::Unknown(Family::NetRpc),
         }
     }
 
@@ -75,7 +75,7 @@ mod tests {
     fn names_are_told_apart_as_go_does() {
         let methods = Methods::new([("KVS.Get", Class::Read)]).unwrap();
         assert_eq!(methods.find(b"KVS.Get").name(), "KVS.Get");
-        assert_eq!(methods.find(b"kvs.Get"), Method::Unknown(Protocol::NetRpc));
+        assert_eq!(methods.find(b"kvs.Get"), Method::Unknown(Family::NetRpc));
         for (name, fault, text) in [
             (
                 "",
