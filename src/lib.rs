@@ -1,1 +1,11 @@
-//! One port.
+//! One port for many protocols.
+
+pub mod metrics;
+mod port;
+
+pub use port::{MAX_ALPN_NAME, Mark, Port, PortBuilder, PortError, Unrouted};
+
+pub use oneport_layers as layers;
+pub use oneport_proto as proto;
+pub use oneport_proto_public as proto_public;
+pub use oneport_services as services;
