@@ -1,9 +1,13 @@
 //! One port for many protocols.
 
 pub mod metrics;
+mod once;
 mod port;
+mod sniff;
+mod source;
 
 pub use port::{MAX_ALPN_NAME, Mark, Port, PortBuilder, PortError, Unrouted};
+pub use sniff::{FIRST_BYTE_WITHIN, Outcome, Sniff, SniffError};
 
 pub use oneport_layers as layers;
 pub use oneport_proto as proto;
