@@ -126,6 +126,17 @@ impl Conn {
     pub fn put(&mut self, write: &mut dyn FnMut(&mut BytesMut)) {
         self.io.put(write);
     }
+
+    /// Closes the connection at once and without a byte.
+    ///
+    /// A kernel that is told to close a TCP socket sends FIN, or RST if the socket holds bytes that
+    /// nobody read. Bytes that were read ahead and put back count as unread here too, so that the
+    /// peer sees the same whoever holds them.
+    pub fn close(mut self) {
+        if !self.unread.is_empty() {
+            self.io.abort();
+        }
+    }
 }
 
 impl Call for Conn {
@@ -207,7 +218,11 @@ pub type BoxProtocol = BoxCloneSyncService<Conn, (), BoxError>;
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use oneport_proto::{Local, Peer};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        net::TcpListener,
+    };
 
     use super::*;
     use crate::drain::Drainer;
@@ -247,5 +262,29 @@ mod tests {
         drop(far);
         assert_eq!(poll_fn(|cx| conn.poll_peek(cx)).await.unwrap(), None);
         assert_eq!(conn.eat(), None);
+    }
+
+    /// What a TCP client sees of a connection that was closed after its first byte was eaten.
+    async fn seen_by_a_client_that_sent(bytes: &[u8]) -> io::Result<usize> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        client.write_all(bytes).await.unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        let local = Local::Tcp(stream.local_addr().unwrap());
+        let session = Session::new(Peer::Tcp(peer), local);
+        let mut conn = Conn::tcp(session, Drainer::new().handle(), stream);
+        poll_fn(|cx| conn.poll_peek(cx)).await.unwrap();
+        conn.eat();
+        conn.close();
+        client.read(&mut [0]).await
+    }
+
+    #[tokio::test]
+    async fn closing_is_fin_or_reset_if_bytes_are_left() {
+        assert_eq!(seen_by_a_client_that_sent(b"\x06").await.unwrap(), 0);
+        let error = seen_by_a_client_that_sent(b"\x06ping").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 }

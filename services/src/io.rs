@@ -33,6 +33,10 @@ pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {
     /// Appends to the output buffer. Nothing is sent before `poll_flush`, which is also the
     /// back-pressure: whoever puts again before it was ready makes the buffer grow.
     fn put(&mut self, write: &mut dyn FnMut(&mut BytesMut));
+
+    /// Arranges that dropping the connection resets it (TCP: RST instead of FIN), where the
+    /// transport knows such a thing; elsewhere this does nothing.
+    fn abort(&mut self) {}
 }
 
 /// [`Io`] over any byte stream.
@@ -42,6 +46,7 @@ pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {
 pub struct StreamIo<T> {
     stream: T,
     readable: fn(&T, &mut Context<'_>) -> Poll<io::Result<()>>,
+    abort: fn(&T),
     input: BytesMut,
     read_size: usize,
     output: BytesMut,
@@ -50,23 +55,27 @@ pub struct StreamIo<T> {
 impl StreamIo<TcpStream> {
     /// A TCP connection.
     pub fn tcp(stream: TcpStream) -> StreamIo<TcpStream> {
-        StreamIo::with_readiness(stream, TcpStream::poll_read_ready)
+        // A socket that will not linger differently is closed all the same.
+        let abort = |stream: &TcpStream| drop(stream.set_zero_linger());
+        StreamIo::with(stream, TcpStream::poll_read_ready, abort)
     }
 }
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> StreamIo<T> {
     /// Any byte stream.
     pub fn new(stream: T) -> StreamIo<T> {
-        StreamIo::with_readiness(stream, |_, _| Poll::Ready(Ok(())))
+        StreamIo::with(stream, |_, _| Poll::Ready(Ok(())), |_| ())
     }
 
-    fn with_readiness(
+    fn with(
         stream: T,
         readable: fn(&T, &mut Context<'_>) -> Poll<io::Result<()>>,
+        abort: fn(&T),
     ) -> StreamIo<T> {
         StreamIo {
             stream,
             readable,
+            abort,
             input: BytesMut::new(),
             read_size: FIRST_READ,
             output: BytesMut::new(),
@@ -116,6 +125,10 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for StreamIo<T> {
 
     fn put(&mut self, write: &mut dyn FnMut(&mut BytesMut)) {
         write(&mut self.output);
+    }
+
+    fn abort(&mut self) {
+        (self.abort)(&self.stream);
     }
 }
 

@@ -1,0 +1,256 @@
+//! Accepting connections, owning them, and the way down.
+
+use std::{collections::HashMap, future::poll_fn, io, net::SocketAddr, pin::pin};
+
+use metrics::{counter, gauge};
+use oneport_proto::{BoxError, Peer, Session};
+use oneport_services::{Conn, Drain, Protocol};
+use tokio::{
+    select,
+    task::{Id, JoinError, JoinSet},
+    time::{Instant, sleep_until, timeout},
+};
+use tower::ServiceExt;
+use tracing::{debug, error, info, warn};
+
+use crate::{
+    accept::{Accept, Accepted, Failure, TcpAccept},
+    backoff::Backoff,
+    config::{ConfigError, ListenConfig},
+    metrics::{ACCEPT_ERRORS, ACCEPTED, CONSUL_ACCEPTED, ENDED, OPEN, REFUSED},
+    slots::Slots,
+    source::Source,
+};
+
+/// Accepts connections and serves them until it is told to drain.
+///
+/// Bind first, build what is served second, serve third: then addresses are known while the rest
+/// is put together, and connections that come early wait in the kernel.
+#[derive(Debug)]
+pub struct Listener<A = TcpAccept> {
+    accept: A,
+    config: ListenConfig,
+}
+
+/// Why there is no listener.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// A setting cannot hold.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The address cannot be bound.
+    #[error("cannot listen on {addr}")]
+    Bind {
+        /// The address.
+        addr: SocketAddr,
+        /// What the kernel says.
+        source: io::Error,
+    },
+}
+
+/// What a listener did in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Served {
+    /// Connections accepted, those refused afterwards included.
+    pub accepted: u64,
+    /// Connections closed unread because a limit was reached.
+    pub refused: u64,
+    /// Connections whose service panicked.
+    pub panicked: u64,
+    /// Connections cut because they were still open after the grace time.
+    pub cut: u64,
+}
+
+impl Listener {
+    /// Binds a TCP address; port 0 lets the kernel choose one.
+    ///
+    /// # Errors
+    /// [`ListenError`]: a setting that cannot hold, or what the kernel says.
+    pub async fn bind(addr: SocketAddr, config: ListenConfig) -> Result<Listener, ListenError> {
+        config.validate()?;
+        match TcpAccept::bind(addr, config.keepalive).await {
+            Ok(accept) => Ok(Listener { accept, config }),
+            Err(source) => Err(ListenError::Bind { addr, source }),
+        }
+    }
+
+    /// The bound address.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.accept.local_addr()
+    }
+}
+
+impl<A: Accept> Listener<A> {
+    /// A listener over any source of connections.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: a setting that cannot hold.
+    pub fn new(accept: A, config: ListenConfig) -> Result<Listener<A>, ConfigError> {
+        config.validate()?;
+        Ok(Listener { accept, config })
+    }
+
+    /// Serves every connection with a clone of `protocol`, each in a task that this future owns.
+    ///
+    /// It returns when `drain` has begun and all connections are over or were cut: when the drain
+    /// begins nothing more is accepted, connections have
+    /// [`grace`](ListenConfig::grace) to finish, and what is left then is aborted. Dropping the
+    /// future aborts all connections at once. No error of accepting and no panic of a connection
+    /// ends it.
+    pub async fn serve(self, protocol: impl Protocol, drain: Drain) -> Served {
+        let Listener { mut accept, config } = self;
+        let mut serving = Serving::new(protocol, drain.clone(), &config);
+        let mut draining = pin!(drain.draining());
+        loop {
+            select! {
+                // The drain first; then places are given back before they are asked for.
+                biased;
+                () = &mut draining => break,
+                Some(ended) = serving.tasks.join_next_with_id() => serving.ended(ended),
+                accepted = next(&mut accept, serving.pause_until) => serving.accepted(accepted),
+            }
+        }
+        drop(accept);
+        serving.finish(&config).await
+    }
+}
+
+/// The next connection, not before the end of a pause.
+async fn next<A: Accept>(
+    accept: &mut A,
+    pause_until: Option<Instant>,
+) -> io::Result<Accepted<A::Io>> {
+    if let Some(until) = pause_until {
+        sleep_until(until).await;
+    }
+    poll_fn(|cx| accept.poll_accept(cx)).await
+}
+
+/// A listener at work.
+struct Serving<P> {
+    protocol: P,
+    drain: Drain,
+    slots: Slots,
+    tasks: JoinSet<Result<(), BoxError>>,
+    /// Who each task serves; also when it panics, hence not the task's own result.
+    peers: HashMap<Id, Peer>,
+    backoff: Backoff,
+    pause_until: Option<Instant>,
+    served: Served,
+}
+
+impl<P: Protocol> Serving<P> {
+    fn new(protocol: P, drain: Drain, config: &ListenConfig) -> Serving<P> {
+        Serving {
+            protocol,
+            drain,
+            slots: Slots::new(config),
+            tasks: JoinSet::new(),
+            peers: HashMap::new(),
+            backoff: Backoff::default(),
+            pause_until: None,
+            served: Served::default(),
+        }
+    }
+
+    fn accepted<I>(&mut self, accepted: io::Result<Accepted<I>>)
+    where
+        I: oneport_services::Io + 'static,
+    {
+        match accepted {
+            Ok(accepted) => {
+                self.pause_until = None;
+                self.backoff.reset();
+                self.admit(accepted);
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        let failure = Failure::of(error);
+        counter!(ACCEPT_ERRORS, "kind" => failure.label()).increment(1);
+        if failure == Failure::Connection {
+            debug!(%error, "a connection was gone before it was accepted");
+            return;
+        }
+        let pause = self.backoff.next();
+        warn!(%error, ?pause, "accepting failed");
+        self.pause_until = Some(Instant::now() + pause);
+    }
+
+    /// Serves a connection, or drops it unread: the kernel then sends FIN, or RST if the peer has
+    /// spoken, as a Consul over its limit does.
+    fn admit<I>(&mut self, accepted: Accepted<I>)
+    where
+        I: oneport_services::Io + 'static,
+    {
+        let Accepted { io, peer, local } = accepted;
+        self.served.accepted += 1;
+        counter!(ACCEPTED).increment(1);
+        counter!(CONSUL_ACCEPTED).increment(1);
+        if let Err(full) = self.slots.take(Source::of(&peer), Instant::now()) {
+            self.served.refused += 1;
+            counter!(REFUSED, "limit" => full.label()).increment(1);
+            debug!(%peer, limit = full.label(), "connection refused");
+            return;
+        }
+        let conn = Conn::new(Session::new(peer.clone(), local), self.drain.clone(), io);
+        let task = self.tasks.spawn(self.protocol.clone().oneshot(conn));
+        self.peers.insert(task.id(), peer);
+        gauge!(OPEN).increment(1);
+    }
+
+    fn ended(&mut self, ended: Result<(Id, Result<(), BoxError>), JoinError>) {
+        let (id, result) = match ended {
+            Ok((id, result)) => (id, Ok(result)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        let Some(peer) = self.peers.remove(&id) else {
+            return;
+        };
+        self.slots.free(Source::of(&peer), Instant::now());
+        gauge!(OPEN).decrement(1);
+        counter!(ENDED, "how" => self.how(&peer, result)).increment(1);
+    }
+
+    /// How a connection ended, as a metric label.
+    fn how(
+        &mut self,
+        peer: &Peer,
+        result: Result<Result<(), BoxError>, JoinError>,
+    ) -> &'static str {
+        match result {
+            Ok(Ok(())) => "done",
+            Ok(Err(error)) => {
+                debug!(%peer, error, "connection ended");
+                "error"
+            }
+            Err(panic) if panic.is_panic() => {
+                self.served.panicked += 1;
+                error!(%peer, "the service of a connection panicked");
+                "panic"
+            }
+            Err(_cancelled) => {
+                self.served.cut += 1;
+                "cut"
+            }
+        }
+    }
+
+    /// Waits for the connections that are left, then cuts them.
+    async fn finish(mut self, config: &ListenConfig) -> Served {
+        if timeout(config.grace, self.all_ended()).await.is_err() {
+            self.tasks.abort_all();
+            self.all_ended().await;
+        }
+        info!(cut = self.served.cut, "listener drained");
+        self.served
+    }
+
+    async fn all_ended(&mut self) {
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            self.ended(ended);
+        }
+    }
+}
