@@ -22,6 +22,7 @@ func main() {
 		prefix  = flag.String("prefix", "probe/", "all keys are below this prefix; it is emptied first and last")
 		only    = flag.String("only", "", "run only checks whose name contains this text")
 		ready   = flag.Bool("ready", false, "only wait until the server knows a leader")
+		get     = flag.String("get", "", "only print the value of this key")
 		wait    = flag.Duration("wait", 30*time.Second, "how long to wait for a leader")
 		verbose = flag.Bool("v", false, "log what the client library has to say, and the time of each check")
 	)
@@ -40,6 +41,15 @@ func main() {
 	}
 	if *ready {
 		fmt.Println("ready")
+		return
+	}
+	if *get != "" {
+		reply, err := client.get(*get)
+		if err != nil || len(reply.Entries) != 1 {
+			fmt.Fprintf(os.Stderr, "probe: %q has %d entries, error %v\n", *get, len(reply.Entries), err)
+			os.Exit(1)
+		}
+		os.Stdout.Write(reply.Entries[0].Value)
 		return
 	}
 	if _, err := client.apply(opDeleteTree, entry{Key: *prefix}); err != nil {
