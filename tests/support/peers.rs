@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::io::Read;
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Command, Stdio};
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -40,12 +40,25 @@ pub(crate) fn run(program: &OsStr, args: &[&str]) -> Said {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|err| panic!("{} cannot be started: {err}", program.to_string_lossy()));
-    let out = read_all(child.stdout.take().expect("stdout is piped"));
-    let err = read_all(child.stderr.take().expect("stderr is piped"));
-    let good = ended(
-        &mut child,
-        &format!("{} {}", program.to_string_lossy(), args.join(" ")),
-    );
+    let (done, both) = mpsc::channel();
+    let out = read_all(child.stdout.take().expect("stdout is piped"), done.clone());
+    let err = read_all(child.stderr.take().expect("stderr is piped"), done);
+    // A program that has closed both is at its end.
+    let until = Instant::now() + RUN;
+    let closed = || {
+        both.recv_timeout(until.saturating_duration_since(Instant::now()))
+            .is_ok()
+    };
+    if !(closed() && closed()) {
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!(
+            "{} {} did not end within {RUN:?}",
+            program.to_string_lossy(),
+            args.join(" ")
+        );
+    }
+    let good = child.wait().expect("a child can be waited for").success();
     let text = |reader: thread::JoinHandle<Vec<u8>>| {
         String::from_utf8_lossy(&reader.join().expect("reading does not panic")).into_owned()
     };
@@ -56,33 +69,19 @@ pub(crate) fn run(program: &OsStr, args: &[&str]) -> Said {
     }
 }
 
-fn read_all(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+/// Reads a pipe to its end, and says when that has come.
+fn read_all(
+    mut pipe: impl Read + Send + 'static,
+    done: mpsc::Sender<()>,
+) -> thread::JoinHandle<Vec<u8>> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         // What was read before an error is worth showing.
         let _ = pipe.read_to_end(&mut bytes);
+        // Whoever waited may have given up.
+        let _ = done.send(());
         bytes
     })
-}
-
-/// Waits for the end of a child, and makes one if none comes.
-fn ended(child: &mut Child, what: &str) -> bool {
-    let until = Instant::now() + RUN;
-    loop {
-        if let Some(status) = child.try_wait().expect("a child can be asked") {
-            return status.success();
-        }
-        if Instant::now() > until {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("{what} did not end within {RUN:?}");
-        }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "bounded polling; there is no runtime to block"
-        )]
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// The Go tool, and what it built.
