@@ -1,0 +1,176 @@
+//! The promise: a real Consul does not notice that its other end is oneport.
+//!
+//! Consul's own client library calls our agent, and our command line calls a
+//! real Consul server. The same client library also calls that server, which
+//! shows that its checks ask for nothing that Consul does not do.
+//!
+//! This needs Go: the programs of `tests/interop/go/consul` are built with it.
+//! Without Go the tests say so and pass; with `ONEPORT_REQUIRE_PEERS=1` they
+//! fail instead.
+
+#[path = "support/peers.rs"]
+mod peers;
+#[path = "support/process.rs"]
+mod process;
+
+use peers::{Consul, Go, Said};
+use process::{Agent, oneport_binary};
+
+#[test]
+fn consuls_client_finds_nothing_wrong_with_our_agent() {
+    let Some(go) = Go::find() else { return };
+    let agent = Agent::start();
+    let probe = go.probe(&agent.addr().to_string());
+    assert!(
+        probe.good,
+        "the probe said:\n{}\nthe agent said:\n{}",
+        probe.all(),
+        agent.said()
+    );
+    assert_passed(&probe);
+}
+
+#[test]
+fn consuls_client_finds_nothing_wrong_with_consul() {
+    let Some(go) = Go::find() else { return };
+    let consul = Consul::start(&go);
+    let probe = go.probe(consul.addr());
+    assert!(
+        probe.good,
+        "the probe said:\n{}\nConsul said:\n{}",
+        probe.all(),
+        consul.said()
+    );
+    assert_passed(&probe);
+}
+
+/// A probe that checks nothing would pass too.
+fn assert_passed(probe: &Said) {
+    let last = probe.out.lines().last().unwrap_or_default();
+    let passed: Option<u32> = last
+        .strip_suffix(" checks passed")
+        .and_then(|n| n.parse().ok());
+    assert!(
+        passed.is_some_and(|n| n >= 50),
+        "the probe's last line is {last:?}"
+    );
+    println!("{last}");
+}
+
+#[test]
+fn consuls_client_notices_a_server_that_is_not_consul() {
+    let Some(go) = Go::find() else { return };
+    // A server that accepts and closes, for as long as the probe lives.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = listener.local_addr().expect("it is bound").to_string();
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    let probe = go.run_probe(&["-addr", &addr, "-wait", "1s"]);
+    assert!(!probe.good, "{}", probe.all());
+    assert!(probe.out.contains("FAIL ready"), "{}", probe.all());
+}
+
+/// What our command line prints about a real Consul: all expectations of its
+/// output are here.
+#[test]
+fn our_command_line_works_against_consul() {
+    let Some(go) = Go::find() else { return };
+    let consul = Consul::start(&go);
+    let addr = consul.addr();
+    let cli = |args: &[&str]| oneport(&[args, &["--addr", addr]].concat());
+
+    for transport in ["single", "yamux"] {
+        let rpc = |method: &str, body: Option<serde_json::Value>| {
+            let body = body.map(|body| body.to_string());
+            let mut args = vec!["rpc", method, "--transport", transport];
+            if let Some(body) = &body {
+                args.extend(["--body", body]);
+            }
+            json(&cli(&args))
+        };
+        assert_eq!(rpc("Status.Leader", None), addr, "over {transport}");
+        assert_eq!(
+            rpc("Status.Peers", None),
+            serde_json::json!([addr]),
+            "over {transport}"
+        );
+
+        let set = serde_json::json!({
+            "Datacenter": "dc1",
+            "Op": "set",
+            "DirEnt": {"Key": format!("rpc/{transport}"), "Value": "written by rpc", "Flags": 42},
+        });
+        assert_eq!(
+            rpc("KVS.Apply", Some(set)),
+            false,
+            "a set answers false, over {transport}"
+        );
+        let get = serde_json::json!({"Datacenter": "dc1", "Key": format!("rpc/{transport}")});
+        let reply = rpc("KVS.Get", Some(get));
+        assert_eq!(
+            reply["Entries"][0]["Key"],
+            format!("rpc/{transport}"),
+            "{reply}"
+        );
+        assert_eq!(reply["Entries"][0]["Flags"], 42, "{reply}");
+        assert_eq!(reply["KnownLeader"], true, "{reply}");
+    }
+
+    let unknown = cli(&["rpc", "KVS.Nope"]);
+    assert!(!unknown.good, "{}", unknown.all());
+    assert!(
+        unknown.all().contains("rpc: can't find method KVS.Nope"),
+        "{}",
+        unknown.all()
+    );
+    let elsewhere = cli(&[
+        "rpc",
+        "Status.Leader",
+        "--body",
+        r#"{"Datacenter": "elsewhere"}"#,
+    ]);
+    assert!(!elsewhere.good, "{}", elsewhere.all());
+    assert!(
+        elsewhere.all().contains("No path to datacenter"),
+        "{}",
+        elsewhere.all()
+    );
+
+    good(&cli(&["kv", "put", "cli/one", "first"]));
+    good(&cli(&["kv", "put", "cli/two", "second"]));
+    // Not a terminal: the value and nothing around it.
+    assert_eq!(
+        good(&cli(&["kv", "get", "cli/one"])).trim_end_matches('\n'),
+        "first"
+    );
+    let list = good(&cli(&["kv", "list", "cli/"]));
+    assert!(
+        list.contains("cli/one") && list.contains("cli/two"),
+        "{list}"
+    );
+    good(&cli(&["kv", "delete", "cli/one"]));
+    let list = good(&cli(&["kv", "list", "cli/"]));
+    assert!(
+        !list.contains("cli/one") && list.contains("cli/two"),
+        "{list}"
+    );
+
+    // Consul's own client sees what ours wrote.
+    let probe = go.run_probe(&["-addr", addr, "-get", "cli/two"]);
+    assert_eq!(good(&probe), "second");
+}
+
+fn oneport(args: &[&str]) -> Said {
+    peers::run(oneport_binary().as_os_str(), args)
+}
+
+#[track_caller]
+fn good(said: &Said) -> String {
+    assert!(said.good, "{}", said.all());
+    said.out.clone()
+}
+
+#[track_caller]
+fn json(said: &Said) -> serde_json::Value {
+    serde_json::from_str(&good(said))
+        .unwrap_or_else(|err| panic!("no JSON ({err}): {}", said.all()))
+}
