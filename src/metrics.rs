@@ -12,10 +12,11 @@
 //! | [`OPEN`] | gauge | | connections being served |
 //! | [`ENDED`] | counter | `how` | connections over: `done`, `error`, `panic`, `cut` |
 //! | [`ACCEPT_ERRORS`] | counter | `kind` | failed accepts: `connection` or `listener` |
-//! | [`SNIFFED`] | counter | `outcome` | how looking for a protocol ended |
+//! | [`SNIFFED`] | counter | `outcome` | how looking for a protocol ended: [`Outcome`] |
 //! | [`SNIFF_SECONDS`] | histogram, s | `outcome` | how long that took |
 //! | [`PORT_ROUTED`] | counter | `row` | connections that found a row of a [`Port`] |
 //!
+//! [`Outcome`]: crate::Outcome
 //! [`Port`]: crate::Port
 
 /// Connections that a listener accepted, those refused afterwards included.

@@ -106,21 +106,26 @@ impl Service<Endpoint> for Dial {
 }
 
 async fn dial(endpoint: &Endpoint, drain: Drain) -> Result<Conn, DialError> {
-    let address = || endpoint.address.clone();
-    let within = endpoint.within;
-    let (stream, peer) = match timeout(within, connect(&endpoint.address)).await {
-        Ok(connected) => connected?,
-        Err(_elapsed) => {
-            let address = address();
-            return Err(DialError::Late { address, within });
-        }
-    };
+    let (stream, peer) = in_time(endpoint, connect(&endpoint.address)).await?;
     let local = stream.local_addr().map_err(|source| DialError::Connect {
-        address: address(),
+        address: endpoint.address.clone(),
         source,
     })?;
     let session = Session::new(Peer::Tcp(peer), Local::Tcp(local));
     Ok(Conn::tcp(session, drain, stream))
+}
+
+async fn in_time<T>(
+    endpoint: &Endpoint,
+    connecting: impl Future<Output = Result<T, DialError>>,
+) -> Result<T, DialError> {
+    match timeout(endpoint.within, connecting).await {
+        Ok(connected) => connected,
+        Err(_elapsed) => Err(DialError::Late {
+            address: endpoint.address.clone(),
+            within: endpoint.within,
+        }),
+    }
 }
 
 /// Tries the addresses of a name one after the other; the error is the last one's.
@@ -185,6 +190,8 @@ pub enum DialError {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use oneport_services::Drainer;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -228,10 +235,10 @@ mod tests {
         assert_eq!(error.to_string(), "cannot resolve localhost");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_dial_has_a_limit() {
-        let endpoint = Endpoint::new("localhost:1").within(Duration::ZERO);
-        let error = open(endpoint).await.unwrap_err();
-        assert!(matches!(error, DialError::Late { .. }), "{error}");
+        let endpoint = Endpoint::new("consul:8300");
+        let error = in_time::<()>(&endpoint, pending()).await.unwrap_err();
+        assert_eq!(error.to_string(), "no connection to consul:8300 within 10s");
     }
 }
