@@ -82,3 +82,6 @@ pub use error::{DecodeError, EncodeError};
 pub use marker::ValueType;
 pub use read::{Decoder, MAX_DEPTH};
 pub use scan::{Limits, MAX_ELEMENTS, ScanError, Scanner};
+
+#[cfg(test)]
+mod tests;
