@@ -161,7 +161,7 @@ fn the_depth_has_a_limit() {
 #[test]
 fn depth_is_given_back_where_a_container_ends() {
     let deep = [vec![0x92; 31], vec![0x90; 32]].concat();
-    let wide = [hex("dc0400"), vec![0x91, 0x90].repeat(1024)].concat();
+    let wide = [hex("dc0400"), [0x91, 0x90].repeat(1024)].concat();
     for value in [deep, wide] {
         let limits = Limits::new(value.len());
         assert_eq!(scan(limits, &value), Ok(Some(value.len())));
