@@ -160,7 +160,7 @@ bytes_type! {
     /// Clones share the bytes.
     ///
     /// In JSON it is a string; if it is not UTF-8, the map `{"$raw_base64": "…"}`. Both are read, and
-    /// null as the empty string.
+    /// null as the empty string. (The keys of a JSON map must be text: a map with others has no JSON.)
     ///
     /// ```
     /// use oneport_proto::structs::GoString;

@@ -202,7 +202,7 @@ impl<'de> Visitor<'de> for Form {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<GoTime, D::Error> {
-        deserializer.deserialize_bytes(self)
+        deserializer.deserialize_byte_buf(self)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<GoTime, A::Error> {

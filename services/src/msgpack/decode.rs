@@ -1,6 +1,6 @@
 //! Bytes to values.
 
-use serde::de::value::{CowStrDeserializer, SeqDeserializer};
+use serde::de::value::CowStrDeserializer;
 use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, Visitor,
 };
@@ -216,9 +216,10 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         }
     }
 
+    // What reads itself from bytes, like a time: Go hands it bytes and knows no list.
     #[inline]
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.deserialize_bytes(visitor)
+        visitor.visit_borrowed_bytes(self.raw(true)?)
     }
 
     #[inline]
@@ -265,10 +266,6 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     ) -> Result<V::Value, DecodeError> {
         if self.nil()? {
             return self.padded(0, length, visitor);
-        }
-        if ValueType::of(self.peek()?) == Some(ValueType::String) {
-            let raw = self.raw(false)?;
-            return visitor.visit_seq(SeqDeserializer::new(raw.iter().copied()));
         }
         let count = match self.container()? {
             Some(Count::Elements(count)) => count,

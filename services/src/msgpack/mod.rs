@@ -61,9 +61,10 @@
 //! | a map | a struct: unknown keys are passed over, nil is the empty key; a list of its keys and values |
 //! | an array | a struct by position, shorter or longer than it; a list; bytes |
 //!
-//! Two habits of Go are left out, because they lose the end of the value. It takes -1 to -32 for the
-//! length of a string (a mask too wide), and any marker from `80` on for the count of a map. Both are
-//! [`DecodeError::Length`] here.
+//! Some habits of Go are left out. Two lose the end of the value: Go takes -1 to -32 for the length of a
+//! string (a mask too wide), and any marker from `80` on for the count of a map; both are
+//! [`DecodeError::Length`] here. And where a key comes twice Go reads the second value *into* the first,
+//! which merges nested structs and fails in parts that nobody asked for; here the last value counts.
 //!
 //! Nothing is allocated by a length that is only claimed, and no value can drive the reader into more
 //! than [`MAX_DEPTH`] levels of calls.
@@ -82,3 +83,6 @@ pub use error::{DecodeError, EncodeError};
 pub use marker::ValueType;
 pub use read::{Decoder, MAX_DEPTH};
 pub use scan::{Limits, MAX_ELEMENTS, ScanError, Scanner};
+
+#[cfg(test)]
+mod tests;
