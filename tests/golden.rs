@@ -18,10 +18,10 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use golden::compare::{Comparison, How, RECORDED_SERVER};
+use golden::fake::{self, Fault};
 use golden::msgpack::{self, Value};
 use golden::record::{self, Call, Set, Version};
 use golden::replay::{self, Outcome};
-use golden::yamux;
 use process::Agent;
 
 #[test]
@@ -348,17 +348,67 @@ fn only_the_older_recording_may_lack_the_younger_key() {
     assert!(count(Version::V1_13, new, &old.reply) > 0);
 }
 
+/// Replays one call against a server that plays its recording, with a fault.
+fn played_back(name: &str, fault: Fault) -> Vec<String> {
+    let mut set = record::sets()
+        .into_iter()
+        .find(|set| set.calls.iter().any(|call| call.name == name))
+        .expect("it was recorded");
+    set.calls.retain(|call| call.name == name);
+    set.calls[0].uses.clear();
+    let server = fake::serve(&set.calls[0], fault);
+    let outcome = replay::replay(&set, server, &BTreeSet::new());
+    outcome
+        .differences
+        .into_iter()
+        .map(|difference| difference.at)
+        .collect()
+}
+
 #[test]
-fn frames_in_another_order_are_another_session() {
-    let sets = record::sets();
-    let recorded = &find(&sets, "status-ping")
-        .multi
-        .as_ref()
-        .expect("it ran over yamux")
-        .events;
-    assert_eq!(recorded.len(), 3, "acknowledged, answered, closed");
-    let mut moved = recorded.clone();
-    moved.swap(0, 1);
-    assert_ne!(&moved, recorded);
-    assert!(!yamux::stream_ended(&recorded[..2]));
+fn a_server_that_plays_the_recording_back_passes() {
+    for name in [
+        "status-ping",
+        "kvs-apply-nokey",
+        "err-unknown-method",
+        "x-err-body-int",
+    ] {
+        assert_eq!(played_back(name, Fault::Nothing), [""; 0], "{name}");
+    }
+}
+
+#[test]
+fn a_server_that_ends_connections_otherwise_is_noticed() {
+    for name in ["status-ping", "kvs-apply-nokey", "err-unknown-method"] {
+        assert_eq!(
+            played_back(name, Fault::EndsOtherwise),
+            ["the connection's end"],
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_says_more_is_noticed() {
+    let found = played_back("status-ping", Fault::SaysMore);
+    assert!(found.iter().any(|at| at == "byte 40"), "{found:?}");
+}
+
+#[test]
+fn a_session_with_other_frames_is_noticed() {
+    for fault in [Fault::NoAcknowledgement, Fault::ClosesFirst] {
+        let found = played_back("status-ping", fault);
+        assert!(
+            found.iter().any(|at| at == "the frames"),
+            "{fault:?}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_query_that_is_answered_too_early_is_noticed() {
+    assert_eq!(
+        played_back("x-blk-get-timeout-1s", Fault::Nothing),
+        ["its time"]
+    );
 }

@@ -263,10 +263,9 @@ impl Run<'_> {
         };
         // An open connection is open when the time is over; an ended one may
         // tell at once, and a busy server gets longer.
-        let patience = if wanted == End::Open || wanted == End::Unknown {
-            END
-        } else {
-            LIMIT
+        let patience = match wanted {
+            End::Open | End::Unknown => END,
+            End::Fin | End::Reset => SLACK,
         };
         let rest = patience
             .saturating_sub(since.elapsed())
