@@ -264,7 +264,12 @@ pub fn deserialize_fields<'de, T: Fields, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     let mut target = T::default();
-    deserializer.deserialize_struct(T::NAME, T::DECLARED, Whole(&mut target))?;
+    if deserializer.is_human_readable() {
+        // JSON refuses null where it is asked for a struct.
+        deserializer.deserialize_any(Whole(&mut target))?;
+    } else {
+        deserializer.deserialize_struct(T::NAME, T::DECLARED, Whole(&mut target))?;
+    }
     Ok(target)
 }
 
