@@ -13,6 +13,9 @@ use super::base64;
 const BASE64: &str = "$raw_base64";
 
 /// What both types share: everything but how they ask a deserializer.
+///
+/// A string is asked for as if it were the name of a field: a decoder that knows Go looks at neither for
+/// UTF-8, while one that is asked for a `str` has to.
 macro_rules! bytes_type {
     ($(#[$doc:meta])* $name:ident, $ask:ident) => {
         $(#[$doc])*
@@ -170,7 +173,7 @@ bytes_type! {
     /// assert_eq!(key.to_string(), "caf\u{fffd}");
     /// assert_eq!(serde_json::to_string(&key).expect("JSON"), r#"{"$raw_base64":"Y2Fm6Q=="}"#);
     /// ```
-    GoString, deserialize_str
+    GoString, deserialize_identifier
 }
 
 bytes_type! {
@@ -218,6 +221,9 @@ impl<'de> Visitor<'de> for Content {
 
     #[inline]
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Bytes, E> {
+        if bytes.is_empty() {
+            return Ok(Bytes::new());
+        }
         Ok(Bytes::copy_from_slice(bytes))
     }
 

@@ -33,6 +33,8 @@ mod duration;
 pub mod kv;
 pub mod query;
 pub mod status;
+#[cfg(test)]
+mod tests;
 mod time;
 mod wire_struct;
 

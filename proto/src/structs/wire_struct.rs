@@ -1,7 +1,6 @@
 //! The macro that declares a Go struct, and what it stands on.
 
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeStruct, Serializer};
@@ -264,64 +263,65 @@ pub fn serialize_fields<T: Fields, S: Serializer>(
 pub fn deserialize_fields<'de, T: Fields, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
-    deserializer.deserialize_struct(T::NAME, T::DECLARED, Whole(PhantomData))
+    let mut target = T::default();
+    if deserializer.is_human_readable() {
+        // JSON refuses null where it is asked for a struct.
+        deserializer.deserialize_any(Whole(&mut target))?;
+    } else {
+        deserializer.deserialize_struct(T::NAME, T::DECLARED, Whole(&mut target))?;
+    }
+    Ok(target)
 }
 
-/// Reads a whole struct.
-struct Whole<T>(PhantomData<T>);
+/// Reads a whole struct in its place: the larger ones are worth no move on the way back.
+struct Whole<'a, T>(&'a mut T);
 
-impl<'de, T: Fields> Visitor<'de> for Whole<T> {
-    type Value = T;
+impl<'de, T: Fields> Visitor<'de> for Whole<'_, T> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "struct {}", T::NAME)
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<T, E> {
-        Ok(T::default())
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_none<E: de::Error>(self) -> Result<T, E> {
-        Ok(T::default())
+    fn visit_none<E: de::Error>(self) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
-        let mut target = T::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut guess = 0;
         while let Some(found) = map.next_key_seed(Name {
             sorted: T::SORTED,
             guess,
         })? {
-            match found {
-                Some(index) => {
-                    let place = T::SORTED[index].place;
-                    map.next_value_seed(Field {
-                        target: &mut target,
-                        place,
-                    })?;
-                    guess = index + 1;
-                }
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
+            let Some(index) = found else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            map.next_value_seed(Field {
+                target: &mut *self.0,
+                place: T::SORTED[index].place,
+            })?;
+            guess = index + 1;
         }
-        Ok(target)
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<T, A::Error> {
-        let mut target = T::default();
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         for place in 0..T::COUNT {
             let field = Field {
-                target: &mut target,
+                target: &mut *self.0,
                 place,
             };
             if seq.next_element_seed(field)?.is_none() {
-                return Ok(target);
+                return Ok(());
             }
         }
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(target)
+        Ok(())
     }
 }
 
@@ -351,7 +351,7 @@ impl Name {
     #[inline]
     fn find(&self, name: &[u8]) -> Option<usize> {
         if let Some(key) = self.sorted.get(self.guess)
-            && key.name.as_bytes() == name
+            && same(key.name.as_bytes(), name)
         {
             return Some(self.guess);
         }
@@ -359,6 +359,30 @@ impl Name {
             .binary_search_by(|key| key.name.as_bytes().cmp(name))
             .ok()
     }
+}
+
+/// Whether two names are equal. Most have 8 to 16 bytes, and two words are compared faster than called for.
+#[inline]
+fn same(left: &[u8], right: &[u8]) -> bool {
+    if left.len() != right.len() {
+        return false;
+    }
+    if left.len() > 16 {
+        return left == right;
+    }
+    match (ends::<8>(left), ends::<8>(right)) {
+        (Some(left), Some(right)) => left == right,
+        _ => match (ends::<4>(left), ends::<4>(right)) {
+            (Some(left), Some(right)) => left == right,
+            _ => left.iter().eq(right),
+        },
+    }
+}
+
+/// The first and the last `N` bytes, which may overlap.
+#[inline]
+fn ends<const N: usize>(bytes: &[u8]) -> Option<([u8; N], [u8; N])> {
+    Some((*bytes.first_chunk()?, *bytes.last_chunk()?))
 }
 
 impl<'de> DeserializeSeed<'de> for Name {
@@ -385,5 +409,31 @@ impl Visitor<'_> for Name {
     #[inline]
     fn visit_bytes<E: de::Error>(self, name: &[u8]) -> Result<Option<usize>, E> {
         Ok(self.find(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{less, same};
+
+    #[test]
+    fn names_of_every_length_are_told_apart() {
+        let name = b"AllowNotModifiedResponse";
+        for length in 0..=name.len() {
+            assert!(same(&name[..length], &name[..length]));
+            assert!(length == 0 || !same(&name[..length], &name[..length - 1]));
+            for wrong in 0..length {
+                let mut other = *name;
+                other[wrong] ^= 0x20;
+                assert!(!same(&name[..length], &other[..length]), "{length} {wrong}");
+            }
+        }
+    }
+
+    #[test]
+    fn upper_case_sorts_before_lower_case_and_short_before_long() {
+        assert!(less(b"Zebra", b"apple"));
+        assert!(less(b"Key", b"Keys"));
+        assert!(!less(b"Keys", b"Key"));
     }
 }

@@ -339,7 +339,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         }
     }
 
-    // The name of a field. Whether it is UTF-8 is nobody's concern: it is compared with names that are.
+    // The name of a field, or a string that says of itself that it need not be UTF-8. Nobody looks.
     #[inline]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_borrowed_bytes(self.raw(false)?)

@@ -136,6 +136,19 @@ impl<'de> Decoder<'de> {
     /// The content of a raw value, or of one of the bin family if `bin`. Nil is empty.
     #[inline]
     pub(super) fn raw(&mut self, bin: bool) -> Result<&'de [u8], DecodeError> {
+        // Nearly every string is a short one.
+        if let Some((&first, rest)) = self.rest.split_first()
+            && let marker::FIXRAW..=marker::FIXRAW_MAX = first
+            && let Some((short, rest)) = rest.split_at_checked((first - marker::FIXRAW).into())
+        {
+            self.rest = rest;
+            return Ok(short);
+        }
+        self.long_raw(bin)
+    }
+
+    #[inline(never)]
+    fn long_raw(&mut self, bin: bool) -> Result<&'de [u8], DecodeError> {
         let marker = self.byte()?;
         let length = match marker {
             marker::FIXRAW..=marker::FIXRAW_MAX => usize::from(marker - marker::FIXRAW),
@@ -149,6 +162,17 @@ impl<'de> Decoder<'de> {
             _ => return Err(DecodeError::Length { marker }),
         };
         self.take(length)
+    }
+
+    /// A fixint that is not negative, if that is what comes next.
+    #[inline]
+    fn fixint(&mut self) -> Option<u8> {
+        let (&first, rest) = self.rest.split_first()?;
+        if first > marker::FIXINT_MAX {
+            return None;
+        }
+        self.rest = rest;
+        Some(first)
     }
 
     /// The count of an array or of a map; nothing is read if the next value is neither.
@@ -211,9 +235,16 @@ impl<'de> Decoder<'de> {
     /// An integer for a signed field of `bits` bits. Integers above the range of 64 bits wrap, as in Go.
     #[inline]
     pub(super) fn int(&mut self, bits: u32) -> Result<i64, DecodeError> {
+        match self.fixint() {
+            Some(small) => Ok(small.into()),
+            None => self.long_int(bits),
+        }
+    }
+
+    #[inline(never)]
+    fn long_int(&mut self, bits: u32) -> Result<i64, DecodeError> {
         let marker = self.byte()?;
         let value = match marker {
-            0..=marker::FIXINT_MAX => return Ok(marker.into()),
             marker::NEGINT.. => return Ok(marker.cast_signed().into()),
             marker::NIL => return Ok(0),
             marker::U8 => u8::from_be_bytes(self.number()?).into(),
@@ -234,9 +265,16 @@ impl<'de> Decoder<'de> {
     /// An integer for an unsigned field of `bits` bits.
     #[inline]
     pub(super) fn uint(&mut self, bits: u32) -> Result<u64, DecodeError> {
+        match self.fixint() {
+            Some(small) => Ok(small.into()),
+            None => self.long_uint(bits),
+        }
+    }
+
+    #[inline(never)]
+    fn long_uint(&mut self, bits: u32) -> Result<u64, DecodeError> {
         let marker = self.byte()?;
         let value = match marker {
-            0..=marker::FIXINT_MAX => return Ok(marker.into()),
             // Go prints the marker and not the number that it stands for.
             marker::NEGINT.. => {
                 let value = marker.into();

@@ -129,31 +129,53 @@ impl Scanner {
     ///
     /// An error is final.
     pub fn scan(&mut self, value: &[u8]) -> Result<Option<usize>, ScanError> {
+        self.check_size()?;
         while self.owed > 0 {
-            let Some(header) = value.get(self.at..).and_then(Header::read) else {
-                self.check_size()?;
+            let Some(&first) = value.get(self.at) else {
                 return Ok(None);
             };
-            self.pass(header)?;
+            // The two that are met most come first: a branch that is guessed right costs less than a
+            // table that is looked up.
+            match first {
+                marker::FIXRAW..=marker::FIXRAW_MAX => {
+                    self.leaf(usize::from(first - marker::FIXRAW) + 1)?;
+                }
+                0..=marker::FIXINT_MAX | marker::NEGINT.. | marker::NIL..=marker::TRUE => {
+                    self.leaf(1)?;
+                }
+                _ => match Header::read(first, &value[self.at + 1..]) {
+                    Some(header) => self.pass(header)?,
+                    None => return Ok(None),
+                },
+            }
         }
         Ok((self.at <= value.len()).then_some(self.at))
     }
 
-    /// Moves behind a header and its payload.
-    #[inline]
+    /// Moves behind a header, and behind its payload if it has one.
     fn pass(&mut self, header: Header) -> Result<(), ScanError> {
-        self.at = self.at.saturating_add(header.length);
-        self.owed -= 1;
-        if let Some(children) = header.children {
-            self.descend(children)?;
+        match header {
+            Header::Leaf(length) => self.leaf(length),
+            Header::Container(length, children) => {
+                self.descend(children)?;
+                self.leaf(length)
+            }
         }
+    }
+
+    /// Moves behind a value, or behind the header of a container that has been opened.
+    #[inline]
+    fn leaf(&mut self, length: usize) -> Result<(), ScanError> {
+        self.at = self.at.saturating_add(length);
+        self.owed -= 1;
         self.check_size()?;
-        self.open.ascend(self.owed);
+        if self.open.floor == self.owed {
+            self.open.ascend(self.owed);
+        }
         Ok(())
     }
 
     /// Opens a map or an array of so many values.
-    #[inline]
     fn descend(&mut self, children: u64) -> Result<(), ScanError> {
         let seen = self.open.depth + 1;
         if seen > self.limits.depth {
@@ -167,7 +189,8 @@ impl Scanner {
                 limit: self.limits.elements,
             });
         }
-        self.open.descend(self.owed);
+        // The container itself is owed until its header is passed, and is not part of what remains.
+        self.open.descend(self.owed - 1);
         self.owed += children;
         Ok(())
     }
@@ -186,68 +209,48 @@ impl Scanner {
 }
 
 /// What the front of a value tells about it.
-#[derive(Clone, Copy)]
-struct Header {
-    /// The bytes of the value, without its children.
-    length: usize,
-    /// The values within it, if it is a map or an array.
-    children: Option<u64>,
+enum Header {
+    /// A value of so many bytes.
+    Leaf(usize),
+    /// A map or an array: the bytes of its header and the values within it.
+    Container(usize, u64),
 }
 
 impl Header {
-    /// Reads the front of a value; `None` if not all of it is there.
-    #[inline]
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let (&first, rest) = bytes.split_first()?;
+    /// Reads what follows a marker; `None` if not all of it is there.
+    fn read(first: u8, rest: &[u8]) -> Option<Self> {
         Some(match first {
-            0..=marker::FIXINT_MAX | marker::NEGINT.. | marker::NIL..=marker::TRUE => Self::leaf(1),
-            marker::FIXRAW..=marker::FIXRAW_MAX => {
-                Self::leaf(1 + usize::from(first - marker::FIXRAW))
-            }
             marker::FIXMAP..marker::FIXARRAY => {
-                Self::container(1, 2 * u64::from(first - marker::FIXMAP))
+                Self::Container(1, 2 * u64::from(first - marker::FIXMAP))
             }
             marker::FIXARRAY..marker::FIXRAW => {
-                Self::container(1, u64::from(first - marker::FIXARRAY))
+                Self::Container(1, u64::from(first - marker::FIXARRAY))
             }
-            marker::U8 | marker::I8 => Self::leaf(2),
-            marker::U16 | marker::I16 => Self::leaf(3),
-            marker::U32 | marker::I32 | marker::F32 => Self::leaf(5),
-            marker::U64 | marker::I64 | marker::F64 => Self::leaf(9),
-            marker::FIXEXT1..=marker::FIXEXT16 => Self::leaf(2 + (1 << (first - marker::FIXEXT1))),
             marker::RAW8 | marker::BIN8 => Self::payload(2, one(rest)?),
             marker::RAW16 | marker::BIN16 => Self::payload(3, two(rest)?),
             marker::RAW32 | marker::BIN32 => Self::payload(5, four(rest)?),
             marker::EXT8 => Self::payload(3, one(rest)?),
             marker::EXT16 => Self::payload(4, two(rest)?),
             marker::EXT32 => Self::payload(6, four(rest)?),
-            marker::ARRAY16 => Self::container(3, two(rest)?.into()),
-            marker::ARRAY32 => Self::container(5, four(rest)?.into()),
-            marker::MAP16 => Self::container(3, 2 * u64::from(two(rest)?)),
-            marker::MAP32 => Self::container(5, 2 * u64::from(four(rest)?)),
+            marker::ARRAY16 => Self::Container(3, two(rest)?.into()),
+            marker::ARRAY32 => Self::Container(5, four(rest)?.into()),
+            marker::MAP16 => Self::Container(3, 2 * u64::from(two(rest)?)),
+            marker::MAP32 => Self::Container(5, 2 * u64::from(four(rest)?)),
+            0..=marker::FIXINT_MAX | marker::NEGINT.. | marker::NIL..=marker::TRUE => Self::Leaf(1),
+            marker::FIXRAW..=marker::FIXRAW_MAX => {
+                Self::Leaf(usize::from(first - marker::FIXRAW) + 1)
+            }
+            marker::U8 | marker::I8 => Self::Leaf(2),
+            marker::U16 | marker::I16 => Self::Leaf(3),
+            marker::U32 | marker::I32 | marker::F32 => Self::Leaf(5),
+            marker::U64 | marker::I64 | marker::F64 => Self::Leaf(9),
+            marker::FIXEXT1..=marker::FIXEXT16 => Self::Leaf(2 + (1 << (first - marker::FIXEXT1))),
         })
     }
 
-    #[inline]
-    fn leaf(length: usize) -> Self {
-        Self {
-            length,
-            children: None,
-        }
-    }
-
-    #[inline]
     fn payload(header: usize, payload: u32) -> Self {
         let payload = usize::try_from(payload).unwrap_or(usize::MAX);
-        Self::leaf(header.saturating_add(payload))
-    }
-
-    #[inline]
-    fn container(length: usize, children: u64) -> Self {
-        Self {
-            length,
-            children: Some(children),
-        }
+        Self::Leaf(header.saturating_add(payload))
     }
 }
 
@@ -273,6 +276,8 @@ fn four(bytes: &[u8]) -> Option<u32> {
 #[derive(Clone, Debug)]
 struct Nest {
     depth: usize,
+    /// What will be owed when the innermost is complete; more than can ever be owed if none is open.
+    floor: u64,
     near: [u64; MAX_DEPTH],
     far: Vec<u64>,
 }
@@ -281,6 +286,7 @@ impl Nest {
     const fn new() -> Self {
         Self {
             depth: 0,
+            floor: u64::MAX,
             near: [0; MAX_DEPTH],
             far: Vec::new(),
         }
@@ -288,30 +294,29 @@ impl Nest {
 
     fn clear(&mut self) {
         self.depth = 0;
+        self.floor = u64::MAX;
         self.far.clear();
     }
 
-    #[inline]
-    fn descend(&mut self, owed: u64) {
+    /// Opens one more, and puts the floor of the one around it away.
+    fn descend(&mut self, floor: u64) {
         match self.near.get_mut(self.depth) {
-            Some(place) => *place = owed,
-            None => self.far.push(owed),
+            Some(place) => *place = self.floor,
+            None => self.far.push(self.floor),
         }
+        self.floor = floor;
         self.depth += 1;
     }
 
     /// Closes all that are complete when so much is owed.
-    #[inline]
     fn ascend(&mut self, owed: u64) {
-        while let Some(last) = self.depth.checked_sub(1) {
-            let innermost = self.near.get(last).or(self.far.last());
-            if innermost != Some(&owed) {
-                return;
-            }
-            if last >= MAX_DEPTH {
-                self.far.pop();
-            }
-            self.depth = last;
+        while self.floor == owed {
+            self.depth -= 1;
+            let around = match self.near.get(self.depth) {
+                Some(floor) => Some(*floor),
+                None => self.far.pop(),
+            };
+            self.floor = around.unwrap_or(u64::MAX);
         }
     }
 }
