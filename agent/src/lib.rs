@@ -1,3 +1,6 @@
 //! The agent.
 
+pub mod config;
 pub mod state;
+
+pub use config::Config;

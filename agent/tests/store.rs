@@ -79,6 +79,8 @@ impl Model {
         self.stored.retain(|key, _| !key.starts_with(prefix));
         if self.stored.len() < before {
             self.table = index;
+            // An older burial below would hide this one from lists that begin there.
+            self.buried.retain(|(key, _)| !key.starts_with(prefix));
             self.buried.push((prefix, index));
         }
     }

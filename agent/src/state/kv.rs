@@ -117,6 +117,10 @@ fn below<'a, V>(
         .take_while(move |(key, _)| key.starts_with(prefix))
 }
 
+fn keys_below<V>(table: &OrdMap<Bytes, V>, prefix: &[u8]) -> Vec<Bytes> {
+    below(table, prefix).map(|(key, _)| key.clone()).collect()
+}
+
 /// A lock needs a session, and there are none yet.
 fn lock(entry: Entry) -> Result<bool, ApplyError> {
     if entry.session.is_empty() {
@@ -205,21 +209,21 @@ impl Change<'_> {
         }
     }
 
-    /// Leaves one tombstone, at the prefix; none if the whole table goes, for then the table's own
-    /// index is what everybody sees.
+    /// Leaves one tombstone, at the prefix, in place of those below it: an older one would hide this
+    /// deletion from the lists that begin there. None is left if the whole table goes, for then
+    /// the table's own index is what everybody sees.
     fn delete_tree(&mut self, prefix: &Bytes) {
-        let doomed: Vec<_> = below(&self.table.entries, prefix)
-            .map(|(key, _)| key.clone())
-            .collect();
+        let doomed = keys_below(&self.table.entries, prefix);
         if doomed.is_empty() {
             return;
         }
-        if prefix.is_empty() {
-            self.table.entries.clear();
-        } else {
-            for key in &doomed {
-                self.table.entries.remove(key);
-            }
+        for key in &doomed {
+            self.table.entries.remove(key);
+        }
+        for key in keys_below(&self.table.stones, prefix) {
+            self.table.stones.remove(&key);
+        }
+        if !prefix.is_empty() {
             self.bury(prefix);
         }
         self.table.entries_index = self.index;
