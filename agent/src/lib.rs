@@ -1,6 +1,18 @@
-//! The agent.
+//! The agent: a server that speaks Consul's RPC, and its command line.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`state`] | keys and values behind a log, as snapshots with watches |
+//! | [`queries`] | reads that wait for news |
+//! | [`endpoints`] | the methods, one module for each of Consul's endpoints |
+//! | [`Server`] | what endpoints stand on |
+//! | [`Config`] | every setting, as plain data |
 
 pub mod config;
+pub mod endpoints;
+pub mod queries;
+mod server;
 pub mod state;
 
 pub use config::Config;
+pub use server::Server;
