@@ -5,6 +5,11 @@ use std::{
     time::Duration,
 };
 
+use oneport::{
+    FIRST_BYTE_WITHIN, ListenConfig,
+    services::{msgpack::MAX_DEPTH, netrpc},
+};
+
 /// The settings of an agent. Ready-made for a server that is its own cluster:
 ///
 /// ```
@@ -32,6 +37,13 @@ pub struct Config {
     /// The address that others are told, if it is not [`bind`](Config::bind). An agent that binds
     /// every address and is told no other tells them the loopback one.
     pub advertise: Option<IpAddr>,
+    /// How many connections, how fast, and how long they may take to finish.
+    pub listen: ListenConfig,
+    /// How long a connection may take for its first byte; zero is for ever. Default 5 s, at most
+    /// [`LONGEST_FIRST_BYTE`].
+    pub first_byte: Duration,
+    /// What a net/rpc request may be.
+    pub netrpc: netrpc::Config,
     /// Reads that wait.
     pub queries: QueryConfig,
     /// What deletions leave behind.
@@ -61,6 +73,10 @@ pub struct TombstoneConfig {
     pub granularity: Duration,
 }
 
+/// The largest [`Config::first_byte`].
+pub const LONGEST_FIRST_BYTE: Duration = Duration::from_secs(3600);
+/// The largest body of a net/rpc request that can be asked for: 1 GiB.
+pub const LARGEST_BODY: usize = 1 << 30;
 /// The largest [`QueryConfig::max_time`].
 pub const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 /// The largest [`QueryConfig::max_blocking`].
@@ -78,6 +94,9 @@ impl Default for Config {
             bind: Ipv4Addr::LOCALHOST.into(),
             server_port: 8300,
             advertise: None,
+            listen: ListenConfig::default(),
+            first_byte: FIRST_BYTE_WITHIN,
+            netrpc: netrpc::Config::default(),
             queries: QueryConfig::default(),
             tombstones: TombstoneConfig::default(),
         }
@@ -127,6 +146,15 @@ impl Config {
             let limit = "an address that others can reach";
             check("advertise", ip, !ip.is_unspecified(), limit)?;
         }
+        self.listen.validate().map_err(|error| ConfigError {
+            field: format!("listen.{}", error.field),
+            value: error.value,
+            limit: error.limit,
+        })?;
+        let fits = self.first_byte <= LONGEST_FIRST_BYTE;
+        let limit = format!("at most {LONGEST_FIRST_BYTE:?}");
+        check("first_byte", self.first_byte, fits, &limit)?;
+        requests(&self.netrpc)?;
         self.queries.validate()?;
         self.tombstones.validate()
     }
@@ -175,6 +203,33 @@ impl TombstoneConfig {
     }
 }
 
+/// What a request may be: anything but nothing, and no deeper than decodes.
+fn requests(config: &netrpc::Config) -> Result<(), ConfigError> {
+    let fits = (1..=LARGEST_BODY).contains(&config.body_limit);
+    let limit = format!("1 to {LARGEST_BODY}");
+    check("netrpc.body_limit", config.body_limit, fits, &limit)?;
+    let fits = (1..=MAX_DEPTH).contains(&config.depth);
+    check(
+        "netrpc.depth",
+        config.depth,
+        fits,
+        &format!("1 to {MAX_DEPTH}"),
+    )?;
+    check(
+        "netrpc.elements",
+        config.elements,
+        config.elements > 0,
+        "at least 1",
+    )?;
+    for (field, time) in [
+        ("netrpc.head_time", config.head_time),
+        ("netrpc.body_stall", config.body_stall),
+    ] {
+        check(field, time, time > Duration::ZERO, "above 0")?;
+    }
+    Ok(())
+}
+
 /// Consul's rule for names that have to fit in DNS and in log lines.
 fn name(field: &str, value: &str) -> Result<(), ConfigError> {
     let lettered = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
@@ -221,6 +276,17 @@ mod tests {
             r#"node is "a.b", but it must be 1 to 128 of a-z, A-Z, 0-9, - and _"#
         );
         assert_eq!(
+            refused(|config| config.listen.grace = Duration::from_secs(7200)).unwrap(),
+            "listen.grace is 7200s, but it must be at most 3600s"
+        );
+        assert_eq!(
+            refused(|config| config.netrpc.depth = MAX_DEPTH + 1).unwrap(),
+            format!(
+                "netrpc.depth is {}, but it must be 1 to {MAX_DEPTH}",
+                MAX_DEPTH + 1
+            )
+        );
+        assert_eq!(
             refused(|config| config.queries.max_blocking = MOST_BLOCKING + 1).unwrap(),
             "queries.max_blocking is 1048577, but it must be at most 1048576"
         );
@@ -246,6 +312,10 @@ mod tests {
         assert_eq!(refused(step(Duration::from_secs(1))), None);
         assert!(refused(step(Duration::from_millis(999))).is_some());
         assert!(refused(|config| config.tombstones.ttl = Duration::ZERO).is_some());
+        let body = |limit| move |config: &mut Config| config.netrpc.body_limit = limit;
+        assert_eq!(refused(body(LARGEST_BODY)), None);
+        assert!(refused(body(LARGEST_BODY + 1)).is_some());
+        assert!(refused(body(0)).is_some());
         assert!(refused(|config| config.advertise = Some(Ipv4Addr::UNSPECIFIED.into())).is_some());
     }
 

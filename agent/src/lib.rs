@@ -6,13 +6,16 @@
 //! | [`queries`] | reads that wait for news |
 //! | [`endpoints`] | the methods, one module for each of Consul's endpoints |
 //! | [`Server`] | what endpoints stand on |
+//! | [`Agent`] | all of it behind a port: bound, run and drained |
 //! | [`Config`] | every setting, as plain data |
 
+mod agent;
 pub mod config;
 pub mod endpoints;
 pub mod queries;
 mod server;
 pub mod state;
 
+pub use agent::{Agent, StartError};
 pub use config::Config;
 pub use server::Server;

@@ -5,3 +5,30 @@
 
 pub mod kv;
 pub mod status;
+
+use std::sync::Arc;
+
+use oneport::{
+    proto::Class,
+    services::netrpc::{RouteError, Router},
+};
+
+use crate::server::Server;
+
+/// All methods of `server`, by the names that they have on the wire.
+///
+/// # Errors
+/// None of its own; the process may know too many methods.
+pub fn router(server: Arc<Server>) -> Result<Router, RouteError> {
+    Router::builder(server)
+        // Liveness probes: they are never limited.
+        .method("Status.Ping", Class::Exempt, status::ping)
+        .method("Status.Leader", Class::Exempt, status::leader)
+        .method("Status.Peers", Class::Read, status::peers)
+        .method("Status.RaftStats", Class::Read, status::raft_stats)
+        .method("KVS.Apply", Class::Write, kv::apply)
+        .method("KVS.Get", Class::Read, kv::get)
+        .method("KVS.List", Class::Read, kv::list)
+        .method("KVS.ListKeys", Class::Read, kv::list_keys)
+        .build()
+}

@@ -1,6 +1,6 @@
 //! Forgets old tombstones.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -30,7 +30,7 @@ impl Reaper {
     }
 
     /// Works for ever.
-    pub async fn run(mut self) {
+    pub async fn run(mut self) -> Infallible {
         let mut steps = interval_at(Instant::now() + self.step, self.step);
         // After a pause of the process there is nothing to catch up with.
         steps.set_missed_tick_behavior(MissedTickBehavior::Delay);
