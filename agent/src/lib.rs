@@ -7,9 +7,11 @@
 //! | [`endpoints`] | the methods, one module for each of Consul's endpoints |
 //! | [`Server`] | what endpoints stand on |
 //! | [`Agent`] | all of it behind a port: bound, run and drained |
+//! | [`cli`] | the command line |
 //! | [`Config`] | every setting, as plain data |
 
 mod agent;
+pub mod cli;
 pub mod config;
 pub mod endpoints;
 pub mod queries;
