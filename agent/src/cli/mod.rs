@@ -5,11 +5,17 @@
 
 mod agent;
 mod completions;
+mod duration;
 mod exit;
+mod json;
+mod kv;
 mod logs;
 mod man;
 mod output;
+mod remote;
+mod rpc;
 mod signals;
+mod value;
 
 use std::{io, process::ExitCode};
 
@@ -30,6 +36,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Agent(agent::Args),
+    Rpc(rpc::Args),
+    Kv(kv::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -37,6 +45,10 @@ enum Command {
 const AFTER_HELP: &str = "\
 Examples:
   oneport agent --dev                      a server at 127.0.0.1:8300, all in memory
+  oneport kv put color/sky blue            write a key
+  oneport kv get color/sky                 read it
+  oneport kv watch --prefix color/         a line for each change
+  oneport rpc Status.Leader                any method of any Consul server
 
 Exit codes:
   0  done
@@ -67,6 +79,8 @@ impl Command {
     fn run(self) -> Result<(), Failure> {
         match self {
             Command::Agent(args) => args.run(),
+            Command::Rpc(args) => args.run(),
+            Command::Kv(args) => args.run(),
             Command::Completions(args) => args.run(),
             Command::Man(args) => args.run(),
         }
@@ -83,6 +97,15 @@ fn usage(error: &clap::Error) -> Failure {
         Exit::Done
     };
     Failure::quiet(exit)
+}
+
+/// A runtime for a command that talks to one server.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| runtime(&error))?
+        .block_on(work)
 }
 
 fn runtime(error: &io::Error) -> Failure {
