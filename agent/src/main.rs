@@ -1,3 +1,7 @@
 //! The oneport program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    oneport_agent::cli::run()
+}

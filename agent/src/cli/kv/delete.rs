@@ -1,0 +1,60 @@
+//! `oneport kv delete`.
+
+use oneport::proto::structs::{DirEntry, KVSRequest, RaftIndex, kv::op};
+
+use super::{Scope, put::report};
+use crate::cli::{block_on, exit::Failure, output::Format};
+
+/// Delete a key, or every key that begins with one.
+///
+/// What is not there is deleted well. With --cas a key is deleted only if it was not changed since:
+/// a condition that does not hold is exit code 4.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  oneport kv delete color/sky
+  oneport kv delete color/ --recurse
+  oneport kv delete '' --recurse             everything
+  oneport kv delete color/sky --cas 42       only if its ModifyIndex is 42")]
+pub(super) struct Args {
+    /// The key.
+    key: String,
+    /// Delete every key that begins with KEY.
+    #[arg(long, conflicts_with = "cas")]
+    recurse: bool,
+    /// Delete only if the key's ModifyIndex is this one.
+    #[arg(long, value_name = "INDEX")]
+    cas: Option<u64>,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    scope: Scope,
+}
+
+impl Args {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let op = match (self.recurse, self.cas) {
+            (true, _) => op::DELETE_TREE,
+            (false, Some(_)) => op::DELETE_CAS,
+            (false, None) => op::DELETE,
+        };
+        let request = KVSRequest {
+            datacenter: self.scope.datacenter(),
+            op: op.into(),
+            dir_ent: DirEntry {
+                key: self.key.as_str().into(),
+                raft: RaftIndex {
+                    modify_index: self.cas.unwrap_or(0),
+                    ..RaftIndex::default()
+                },
+                ..DirEntry::default()
+            },
+            write: self.scope.write(),
+        };
+        let decided = block_on(async {
+            let mut connection = self.scope.remote.connect().await?;
+            connection.call::<_, bool>("KVS.Apply", &request).await
+        })?;
+        report(&self.key, "deleted", self.cas, decided, self.format)
+    }
+}

@@ -1,0 +1,199 @@
+//! The server that a command talks to.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::ValueEnum;
+use oneport::{
+    client::{Dial, DialError, Endpoint},
+    proto::{BoxError, wire::byte},
+    services::{
+        Drainer,
+        netrpc::{CallError, Channel, Client},
+    },
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::{Instant, timeout_at};
+use tower::Service;
+
+use super::{
+    duration,
+    exit::{Exit, Failure},
+};
+
+/// Where the server is and how to talk to it.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Remote {
+    /// The server's RPC address.
+    #[arg(long, value_name = "HOST:PORT", env = "ONEPORT_ADDR")]
+    #[arg(default_value = "127.0.0.1:8300", value_parser = address)]
+    addr: String,
+    /// How calls travel: a connection of their own, or a stream of a yamux session.
+    #[arg(long, value_enum, default_value_t = Transport::Single)]
+    transport: Transport,
+    /// How long connecting and the answer may take together: 500ms, 10s, 5m.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
+    timeout: Duration,
+}
+
+/// How calls travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Transport {
+    /// A connection of their own (first byte 0).
+    Single,
+}
+
+/// `HOST:PORT`, as far as it can be seen without asking anybody.
+fn address(text: &str) -> Result<String, String> {
+    let limit = "it must be HOST:PORT with a port from 1 to 65535, as in 127.0.0.1:8300";
+    let (host, port) = text.rsplit_once(':').ok_or(limit)?;
+    // A bare IPv6 address has colons and no port.
+    let whole = !host.contains(':') || (host.starts_with('[') && host.ends_with(']'));
+    match port.parse::<u16>() {
+        Ok(1..) if whole && !host.is_empty() => Ok(text.to_owned()),
+        _ => Err(limit.to_owned()),
+    }
+}
+
+/// A connection to a server.
+pub(super) struct Connection {
+    client: Client<Channel>,
+    timeout: Duration,
+    addr: String,
+    // Its connections would take the owner's loss for a drain.
+    _drainer: Drainer,
+}
+
+impl Remote {
+    /// Connects.
+    pub(super) async fn connect(&self) -> Result<Connection, Failure> {
+        let drainer = Drainer::new();
+        let Transport::Single = self.transport;
+        let endpoint = Endpoint::new(&self.addr)
+            .tag(byte::RPC_SINGLE)
+            .within(self.timeout);
+        let conn = Dial::new(drainer.handle()).call(endpoint).await;
+        let conn = conn.map_err(|error| refuse_dial(&error))?;
+        Ok(Connection {
+            client: Client::new(Channel::new(conn)),
+            timeout: self.timeout,
+            addr: self.addr.clone(),
+            _drainer: drainer,
+        })
+    }
+}
+
+impl Connection {
+    /// Calls a method and waits for its result.
+    pub(super) async fn call<Req, Rsp>(
+        &mut self,
+        method: &str,
+        request: &Req,
+    ) -> Result<Rsp, Failure>
+    where
+        Req: Serialize,
+        Rsp: DeserializeOwned,
+    {
+        let called = self.client.call(method, request);
+        within(&self.addr, self.timeout, called).await
+    }
+
+    /// Calls a method that may make us wait so long on purpose.
+    pub(super) async fn call_waiting<Req, Rsp>(
+        &mut self,
+        method: &str,
+        request: &Req,
+        wait: Duration,
+    ) -> Result<Rsp, Failure>
+    where
+        Req: Serialize,
+        Rsp: DeserializeOwned,
+    {
+        let called = self.client.call(method, request);
+        within(&self.addr, longest(self.timeout, wait), called).await
+    }
+
+    /// Calls a method with a msgpack body.
+    pub(super) async fn call_raw(
+        &mut self,
+        method: &str,
+        body: Bytes,
+        wait: Duration,
+    ) -> Result<Bytes, Failure> {
+        let called = self.client.call_raw(method, body);
+        within(&self.addr, longest(self.timeout, wait), called).await
+    }
+}
+
+/// A server adds up to a sixteenth to the time that a query asked for.
+fn longest(timeout: Duration, wait: Duration) -> Duration {
+    timeout + wait + wait / 16
+}
+
+async fn within<T>(
+    addr: &str,
+    time: Duration,
+    called: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, Failure> {
+    match timeout_at(Instant::now() + time, called).await {
+        Ok(answered) => answered.map_err(|error| refuse_call(addr, &error)),
+        Err(_elapsed) => {
+            let message = format!("no answer from {addr} within {time:?}");
+            Err(Failure::new(Exit::Late, message))
+        }
+    }
+}
+
+fn refuse_dial(error: &BoxError) -> Failure {
+    let exit = match error.downcast_ref() {
+        Some(DialError::Late { .. }) => Exit::Late,
+        _ => Exit::Unreachable,
+    };
+    Failure::caused(exit, error.as_ref())
+}
+
+fn refuse_call(addr: &str, error: &CallError) -> Failure {
+    let exit = match error {
+        CallError::Remote(text) => {
+            return Failure::new(Exit::Refused, format!("the server answered: {text}"));
+        }
+        CallError::TimedOut => Exit::Late,
+        CallError::Encode(_) => Exit::Usage,
+        _ => Exit::Unreachable,
+    };
+    Failure::new(exit, format!("{addr}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_host_and_a_port() {
+        for good in ["127.0.0.1:8300", "localhost:1", "[::1]:65535"] {
+            assert_eq!(address(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "",
+            "localhost",
+            ":8300",
+            "a:0",
+            "a:65536",
+            "a:b",
+            "::1",
+            "::1:8300",
+        ] {
+            assert!(address(bad).unwrap_err().contains("HOST:PORT"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_error_has_its_exit_code() {
+        let exit = |error| refuse_call("a:1", &error).exit();
+        assert_eq!(exit(CallError::Remote("x".into())), Exit::Refused);
+        assert_eq!(exit(CallError::TimedOut), Exit::Late);
+        assert_eq!(exit(CallError::Closed), Exit::Unreachable);
+        let refused = refuse_call("a:1", &CallError::Remote("Must provide key".into()));
+        assert_eq!(refused.message(), "the server answered: Must provide key");
+    }
+}

@@ -1,0 +1,117 @@
+//! The agent in this process, over TCP.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::sync::Arc;
+
+use oneport::{
+    Served,
+    client::{Dial, Endpoint},
+    proto::{
+        structs::{Empty, GoDuration, IndexedDirEntries, KeyRequest, QueryOptions},
+        wire::byte,
+    },
+    services::{
+        Drainer,
+        netrpc::{CallError, Channel, Client},
+    },
+};
+use oneport_agent::{Agent, Config, Server};
+use tokio::{sync::oneshot, task::JoinHandle};
+use tower::Service;
+
+/// A running agent; it drains when `stop` is sent or dropped.
+struct Running {
+    addr: std::net::SocketAddr,
+    server: Arc<Server>,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<Served>,
+}
+
+async fn start() -> Running {
+    let config = Config {
+        server_port: 0,
+        ..Config::default()
+    };
+    let agent = Agent::bind(config).await.unwrap();
+    let (stop, stopped) = oneshot::channel();
+    Running {
+        addr: agent.local_addr(),
+        server: Arc::clone(agent.server()),
+        stop,
+        served: tokio::spawn(agent.run(async {
+            stopped.await.ok();
+        })),
+    }
+}
+
+async fn client(running: &Running, drainer: &Drainer) -> Client<Channel> {
+    let endpoint = Endpoint::from(running.addr).tag(byte::RPC_SINGLE);
+    let conn = Dial::new(drainer.handle()).call(endpoint).await.unwrap();
+    Client::new(Channel::new(conn))
+}
+
+fn endless() -> KeyRequest {
+    KeyRequest {
+        key: "a".into(),
+        query: QueryOptions {
+            min_query_index: 1000,
+            max_query_time: GoDuration(i64::MAX),
+            ..QueryOptions::default()
+        },
+        ..KeyRequest::default()
+    }
+}
+
+/// Lets others work until it is so.
+async fn until(mut so: impl FnMut() -> bool) {
+    while !so() {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn call(mut client: Client<Channel>) -> Result<IndexedDirEntries, CallError> {
+    client.call("KVS.Get", &endless()).await
+}
+
+#[tokio::test]
+async fn a_drain_answers_queries_that_wait() {
+    let running = start().await;
+    let drainer = Drainer::new();
+    let waiting = tokio::spawn(call(client(&running, &drainer).await));
+    until(|| running.server.queries().blocking() == 1).await;
+    running.stop.send(()).unwrap();
+    let reply = waiting.await.unwrap().unwrap();
+    assert_eq!((reply.entries, reply.meta.index), (None, 1));
+    assert_eq!(running.served.await.unwrap().cut, 0);
+}
+
+#[tokio::test]
+async fn in_process_callers_meet_the_same_methods() {
+    let config = Config {
+        server_port: 0,
+        ..Config::default()
+    };
+    let agent = Agent::bind(config).await.unwrap();
+    let mut client = Client::new(agent.router().clone());
+    let leader: String = client
+        .call("Status.Leader", &Empty::default())
+        .await
+        .unwrap();
+    assert_eq!(leader, agent.local_addr().to_string());
+    let error = client
+        .call::<_, ()>("KVS.Apply", &Empty::default())
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), "Must provide key");
+}
+
+#[tokio::test]
+async fn a_bad_setting_binds_nothing() {
+    let config = Config {
+        datacenter: "dc/1".into(),
+        ..Config::default()
+    };
+    let error = Agent::bind(config).await.unwrap_err();
+    assert!(error.to_string().starts_with("datacenter is \"dc/1\", but"));
+}
