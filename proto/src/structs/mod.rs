@@ -30,6 +30,7 @@
 mod base64;
 mod bytes;
 mod duration;
+mod fields;
 pub mod kv;
 pub mod query;
 pub mod status;
@@ -40,14 +41,14 @@ mod wire_struct;
 
 pub use bytes::{Blob, GoString};
 pub use duration::GoDuration;
+pub use fields::{Fields, Key};
 pub use kv::{DirEntry, IndexedDirEntries, IndexedKeyList, KVSRequest, KeyListRequest, KeyRequest};
 pub use query::{QueryMeta, QueryOptions, QuerySource, RaftIndex, WriteRequest};
 pub use status::{DCSpecificRequest, Empty, RaftStats};
 pub use time::{GoTime, TimeError};
-pub use wire_struct::{Fields, Key};
 
 // For the code that `wire_struct!` makes, wherever it is used.
 #[doc(hidden)]
 pub use ::serde;
 #[doc(hidden)]
-pub use wire_struct::{append, deserialize_fields, serialize_fields, sort};
+pub use fields::{append, deserialize_fields, serialize_fields, sort};

@@ -1,18 +1,12 @@
 //! Bytes to values.
 
 use serde::de::value::CowStrDeserializer;
-use serde::de::{
-    self, Deserialize, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{self, Deserialize, Deserializer, Visitor};
 
+use super::access::{Elements, Entries, Variant};
 use super::error::DecodeError;
 use super::marker::{self, ValueType};
 use super::read::{Count, Decoder};
-
-/// The elements that a list is told to make room for at most, whatever it claims to hold.
-///
-/// With elements of up to 256 bytes that is 64 KiB ahead of the bytes that were read.
-const ROOM: usize = 256;
 
 /// Reads the one value that `bytes` holds.
 ///
@@ -348,123 +342,5 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.skip()?;
         visitor.visit_unit()
-    }
-}
-
-/// The elements of a list.
-struct Elements<'a, 'de> {
-    decoder: &'a mut Decoder<'de>,
-    left: usize,
-    /// The zero values that follow.
-    zeros: usize,
-}
-
-impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
-    type Error = DecodeError;
-
-    #[inline]
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, DecodeError> {
-        if let Some(left) = self.left.checked_sub(1) {
-            self.left = left;
-            return seed.deserialize(&mut *self.decoder).map(Some);
-        }
-        if let Some(zeros) = self.zeros.checked_sub(1) {
-            self.zeros = zeros;
-            return seed
-                .deserialize(&mut Decoder::new(&[marker::NIL]))
-                .map(Some);
-        }
-        Ok(None)
-    }
-
-    // An element has one byte at least, so a claim beyond the bytes is a lie.
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.left.min(self.decoder.rest().len()).min(ROOM) + self.zeros)
-    }
-}
-
-/// The entries of a map.
-struct Entries<'a, 'de> {
-    decoder: &'a mut Decoder<'de>,
-    left: usize,
-}
-
-impl<'de> MapAccess<'de> for Entries<'_, 'de> {
-    type Error = DecodeError;
-
-    #[inline]
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, DecodeError> {
-        let Some(left) = self.left.checked_sub(1) else {
-            return Ok(None);
-        };
-        self.left = left;
-        seed.deserialize(&mut *self.decoder).map(Some)
-    }
-
-    #[inline]
-    fn next_value_seed<V: DeserializeSeed<'de>>(
-        &mut self,
-        seed: V,
-    ) -> Result<V::Value, DecodeError> {
-        seed.deserialize(&mut *self.decoder)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.left.min(self.decoder.rest().len()).min(ROOM))
-    }
-}
-
-/// The content of an enum's variant.
-struct Variant<'a, 'de> {
-    decoder: &'a mut Decoder<'de>,
-}
-
-impl<'de> EnumAccess<'de> for Variant<'_, 'de> {
-    type Error = DecodeError;
-    type Variant = Self;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(
-        self,
-        seed: V,
-    ) -> Result<(V::Value, Self), DecodeError> {
-        let name = seed.deserialize(&mut *self.decoder)?;
-        Ok((name, self))
-    }
-}
-
-impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
-    type Error = DecodeError;
-
-    fn unit_variant(self) -> Result<(), DecodeError> {
-        self.decoder.skip()
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(
-        self,
-        seed: T,
-    ) -> Result<T::Value, DecodeError> {
-        seed.deserialize(self.decoder)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(
-        self,
-        length: usize,
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        self.decoder.deserialize_tuple(length, visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        self.decoder.deserialize_struct("", fields, visitor)
     }
 }

@@ -69,10 +69,12 @@
 //! Nothing is allocated by a length that is only claimed, and no value can drive the reader into more
 //! than [`MAX_DEPTH`] levels of calls.
 
+mod access;
 mod decode;
 mod encode;
 mod error;
 mod marker;
+mod number;
 mod read;
 mod scan;
 mod write;

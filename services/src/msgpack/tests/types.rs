@@ -203,3 +203,35 @@ fn a_value_of_any_kind_can_be_shown() {
     });
     assert_eq!(value, expected);
 }
+
+/// The room that a list is told to make.
+#[derive(Debug, PartialEq)]
+struct Room(Option<usize>);
+
+impl<'de> Deserialize<'de> for Room {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Ask;
+        impl<'de> serde::de::Visitor<'de> for Ask {
+            type Value = Room;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, seq: A) -> Result<Room, A::Error> {
+                Ok(Room(seq.size_hint()))
+            }
+        }
+        deserializer.deserialize_seq(Ask)
+    }
+}
+
+#[test]
+fn no_claim_makes_room_ahead_of_the_bytes() {
+    let list = |header: &str, length| [hex(header), vec![0xc0; length]].concat();
+    assert_eq!(decode(&list("9f", 15)), Ok(Room(Some(15))));
+    assert_eq!(decode(&list("dc0400", 1024)), Ok(Room(Some(256))));
+    assert_eq!(decode(&list("dd00010000", 65_536)), Ok(Room(Some(256))));
+    assert!(decode::<Room>(&list("ddffffffff", 3)).is_err());
+    assert!(decode::<Vec<[u64; 32]>>(&list("ddffffffff", 3)).is_err());
+}
