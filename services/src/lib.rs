@@ -38,6 +38,8 @@
 pub mod conn;
 pub mod drain;
 pub mod io;
+#[cfg(feature = "yamux")]
+pub mod yamux;
 
 pub use conn::{BoxProtocol, Conn, Protocol};
 pub use drain::{Drain, Drainer};

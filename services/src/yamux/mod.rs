@@ -1,0 +1,3 @@
+//! HashiCorp yamux: many streams over one connection.
+
+pub mod frame;
