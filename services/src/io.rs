@@ -15,8 +15,9 @@ use tokio::{
 
 /// The first read of a connection that was idle takes a buffer of this size.
 pub const FIRST_READ: usize = 1024;
-/// A read never asks for more than this, however busy the connection is.
-pub const LARGEST_READ: usize = 64 * 1024;
+/// A read never asks for more than this, however busy the connection is. With it a stranger's
+/// connection stays below 64 KiB beyond what it sent.
+pub const LARGEST_READ: usize = 32 * 1024;
 
 /// The inside of a [`Conn`](crate::Conn).
 ///

@@ -270,15 +270,19 @@ fn four(bytes: &[u8]) -> Option<u32> {
     bytes.first_chunk().copied().map(u32::from_be_bytes)
 }
 
+/// How many open maps and arrays have a place in the scanner itself. Consul's requests need three;
+/// every idle session holds a scanner, so it is small.
+const NEAR: usize = 4;
+
 /// The open maps and arrays: for each what will be owed when it is complete.
 ///
-/// The first [`MAX_DEPTH`] need no memory from elsewhere.
+/// The first [`NEAR`] need no memory from elsewhere.
 #[derive(Clone, Debug)]
 struct Nest {
     depth: usize,
     /// What will be owed when the innermost is complete; more than can ever be owed if none is open.
     floor: u64,
-    near: [u64; MAX_DEPTH],
+    near: [u64; NEAR],
     far: Vec<u64>,
 }
 
@@ -287,7 +291,7 @@ impl Nest {
         Self {
             depth: 0,
             floor: u64::MAX,
-            near: [0; MAX_DEPTH],
+            near: [0; NEAR],
             far: Vec::new(),
         }
     }

@@ -74,6 +74,7 @@ impl Parser {
         Parser::with_limits(config.header_limits(), config.body_limits())
     }
 
+    /// A parser with limits of its own.
     pub(crate) fn with_limits(header: msgpack::Limits, body: msgpack::Limits) -> Parser {
         Parser {
             inbox: Inbox::default(),

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 /// How much room is made at once for a value that comes in several chunks. A value never holds
-/// more than this beyond the bytes that were really sent.
-const STEP: usize = 64 * 1024;
+/// more than this beyond the bytes that were really sent. The allocator moves large values without
+/// copying them, so that small steps cost little.
+const STEP: usize = 16 * 1024;
 
 /// Bytes that arrived and are not parsed yet, in one piece.
 ///

@@ -6,7 +6,7 @@ use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{self, Context, Poll},
     time::Duration,
 };
 
@@ -28,7 +28,7 @@ use super::{
     pace::{Late, Pace},
     reply::Reply,
     request::Request,
-    turn::turn,
+    turn::{Turn, begin, finish, ready},
 };
 use crate::Conn;
 
@@ -136,8 +136,9 @@ where
     }
 
     fn call(&mut self, conn: Conn) -> Self::Future {
-        let session = Session::new(conn, self.service.clone(), Arc::clone(&self.shared));
-        Box::pin(session.run())
+        let mut session = Session::new(conn, self.service.clone(), Arc::clone(&self.shared));
+        // Captured and not passed on: an async fn would hold a second copy of its argument.
+        Box::pin(async move { session.run().await })
     }
 }
 
@@ -150,6 +151,12 @@ struct Session<S> {
     pace: Pace,
     /// One clock reading for all requests of a chunk.
     read_at: Instant,
+}
+
+/// What a session does with what has arrived.
+enum Step {
+    Answer(Frame),
+    Stop(Next),
 }
 
 /// Whether a session goes on.
@@ -176,7 +183,7 @@ where
         }
     }
 
-    async fn run(mut self) -> Result<(), BoxError> {
+    async fn run(&mut self) -> Result<(), BoxError> {
         let ended = self.serve().await;
         if let Err(error) = &ended
             && !is_hangup(error)
@@ -193,7 +200,8 @@ where
                 Next::End => break,
                 Next::Linger => {
                     self.conn.shutdown().await?;
-                    self.linger().await;
+                    // Rare, so it takes no room in the others.
+                    Box::pin(self.linger()).await;
                     return Ok(());
                 }
             }
@@ -210,19 +218,14 @@ where
     async fn answer_what_is_here(&mut self) -> Result<Next, BoxError> {
         let mut complete = false;
         let next = loop {
-            match self.parser.next()? {
-                None => break Next::Go,
-                Some(Found::Refused(frame, fault)) => {
-                    let refused = face(tonic::Status::from(fault).into(), &frame.name);
-                    self.put_error(&frame, &refused)?;
-                    break Next::Linger;
-                }
-                Some(Found::Frame(frame)) => {
-                    complete = true;
-                    if let Next::End = self.answer(frame).await? {
-                        break Next::End;
-                    }
-                }
+            let frame = match self.next_step()? {
+                Step::Answer(frame) => frame,
+                Step::Stop(next) => break next,
+            };
+            complete = true;
+            let outcome = self.turn(&frame).await?;
+            if !self.put_outcome(&frame, outcome)? {
+                break Next::End;
             }
         };
         let under_way = self.parser.unparsed();
@@ -230,21 +233,48 @@ where
         Ok(next)
     }
 
-    /// Calls the service for one request and queues its answer.
-    async fn answer(&mut self, frame: Frame) -> Result<Next, BoxError> {
-        self.shared.requests.increment(1);
-        let request = self.request(&frame);
-        let outcome = turn(&mut self.conn, &mut self.service, request).await?;
-        match outcome.map_err(|error| face(error, &frame.name)) {
-            Ok(reply) => self.put_reply(&frame, &reply)?,
-            Err(failed) => {
-                self.put_error(&frame, &failed)?;
-                if failed.ends {
-                    return Ok(Next::End);
-                }
+    /// Looks for the next whole request; refuses one that is not taken.
+    fn next_step(&mut self) -> Result<Step, BoxError> {
+        match self.parser.next()? {
+            None => Ok(Step::Stop(Next::Go)),
+            Some(Found::Frame(frame)) => Ok(Step::Answer(frame)),
+            Some(Found::Refused(frame, fault)) => {
+                let refused = face(tonic::Status::from(fault).into(), &frame.name);
+                self.put_error(&frame, &refused)?;
+                Ok(Step::Stop(Next::Linger))
             }
         }
-        Ok(Next::Go)
+    }
+
+    /// Queues the answer of a call. False when the session ends behind it.
+    fn put_outcome(
+        &mut self,
+        frame: &Frame,
+        outcome: Result<Reply, BoxError>,
+    ) -> Result<bool, BoxError> {
+        match outcome.map_err(|error| face(error, &frame.name)) {
+            Ok(reply) => self.put_reply(frame, &reply).map(|()| true),
+            Err(failed) => self.put_error(frame, &failed).map(|()| !failed.ends),
+        }
+    }
+
+    /// Waits until the service is ready, calls it and waits for the answer. While it waits, earlier
+    /// answers leave and nothing is read: that is the back-pressure.
+    async fn turn(&mut self, frame: &Frame) -> Turn {
+        self.shared.requests.increment(1);
+        if let Err(error) = ready(&mut self.conn, &mut self.service).await? {
+            return Ok(Err(error));
+        }
+        match self.begin(frame) {
+            Ok(call) => finish(&mut self.conn, call).await,
+            Err(panicked) => Ok(Err(panicked)),
+        }
+    }
+
+    // Not async: what it passes on would take room in every session that waits.
+    fn begin(&mut self, frame: &Frame) -> Result<S::Future, BoxError> {
+        let request = self.request(frame);
+        begin(&mut self.service, request)
     }
 
     fn request(&self, frame: &Frame) -> Request {
@@ -341,7 +371,7 @@ fn poll_read(
     if awaits == Awaits::Start && conn.poll_draining(cx).is_ready() {
         return Poll::Ready(Ok(None));
     }
-    let late: Late = ready!(pace.poll_late(cx, config, awaits));
+    let late: Late = task::ready!(pace.poll_late(cx, config, awaits));
     Poll::Ready(Err(late.into()))
 }
 
@@ -362,4 +392,22 @@ fn is_hangup(error: &BoxError) -> bool {
             BrokenPipe | ConnectionAborted | ConnectionReset
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Router, *};
+    use crate::Drainer;
+
+    /// A yamux session holds thousands of these, most of them idle.
+    #[test]
+    fn a_session_is_small() {
+        let router = Router::builder(()).build().unwrap();
+        let mut server = Server::new(router.methods(), router);
+        let (near, _far) = tokio::io::duplex(1);
+        let drain = Drainer::new().handle();
+        let conn = Conn::stream(oneport_proto::Session::in_process(), drain, near);
+        let size = size_of_val(&*server.call(conn));
+        assert!(size <= 1100, "{size} bytes");
+    }
 }

@@ -18,26 +18,37 @@ use crate::Conn;
 /// How a turn ended: with the call's outcome, or because the connection broke under it.
 pub(crate) type Turn = std::io::Result<Result<Reply, BoxError>>;
 
-/// Waits until the service is ready, calls it and waits for the answer. While it waits, earlier
-/// answers leave and nothing is read: that is the back-pressure. A panic is the call's outcome.
-pub(crate) async fn turn<S>(conn: &mut Conn, service: &mut S, request: Request) -> Turn
+/// Waits until the service takes a call.
+pub(crate) async fn ready<S>(
+    conn: &mut Conn,
+    service: &mut S,
+) -> std::io::Result<Result<(), BoxError>>
 where
-    S: Service<Request, Response = Reply, Error: Into<BoxError>>,
+    S: Service<Request, Error: Into<BoxError>>,
 {
     let ready = waiting(conn, |cx| service.poll_ready(cx)).await?;
-    if let Err(error) = flatten(ready) {
-        return Ok(Err(error));
-    }
-    let call = match caught(|| service.call(request)) {
-        Ok(call) => call,
-        Err(panicked) => return Ok(Err(panicked)),
-    };
+    Ok(flatten(ready))
+}
+
+/// Calls a service that is ready.
+pub(crate) fn begin<S: Service<Request>>(
+    service: &mut S,
+    request: Request,
+) -> Result<S::Future, BoxError> {
+    caught(|| service.call(request))
+}
+
+/// Waits for the answer of a call.
+pub(crate) async fn finish<E: Into<BoxError>>(
+    conn: &mut Conn,
+    call: impl Future<Output = Result<Reply, E>>,
+) -> Turn {
     let mut call = pin!(call);
     let answer = waiting(conn, |cx| call.as_mut().poll(cx)).await?;
     Ok(flatten(answer))
 }
 
-/// Polls `step` until it is done; whenever it is not, sends what is queued.
+/// Polls `step` until it is done; whenever it is not, sends what is queued. A panic is an outcome.
 async fn waiting<T>(
     conn: &mut Conn,
     mut step: impl FnMut(&mut Context<'_>) -> Poll<T>,
