@@ -42,6 +42,8 @@ pub mod io;
 pub mod msgpack;
 #[cfg(feature = "netrpc")]
 pub mod netrpc;
+#[cfg(feature = "yamux")]
+pub mod yamux;
 
 pub use conn::{BoxProtocol, Conn, Protocol};
 pub use drain::{Drain, Drainer};

@@ -1,0 +1,374 @@
+//! The one task of a session: it reads, feeds, polls, and writes once.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::{
+    io::AsyncWrite,
+    time::{Duration, Instant, Sleep, sleep_until},
+};
+
+use super::{
+    config::{Config, after},
+    fault::SessionError,
+    frame::{GoAway, Header},
+    meter,
+    receive::Room,
+    session::{Role, Shared},
+};
+use crate::Conn;
+
+/// Reads in one turn of the session, before other tasks of the runtime get theirs.
+const READS_PER_TURN: usize = 16;
+/// Turns in which streams that were ready at the end of the connection may finish.
+const LAST_TURNS: usize = 16;
+/// How long a session that ends may take to say so and to see the peer hang up.
+const LINGER: Duration = Duration::from_secs(1);
+/// An idle session keeps no output buffer larger than this.
+const KEEP_BUFFER: usize = 1024;
+
+/// What lives on the streams that the peer opens.
+pub(crate) trait Tenants {
+    /// Begins new streams and polls those that are ready, until none is or `polls` are used up.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Arc<Shared>,
+        polls: &mut usize,
+    ) -> Result<(), SessionError>;
+
+    /// Every stream gets a poll: the drain has begun.
+    fn wake_all(&mut self);
+
+    /// Whether nobody is left.
+    fn is_empty(&self) -> bool;
+
+    /// Ends all streams at once.
+    fn clear(&mut self);
+}
+
+/// A session with its socket.
+pub(crate) struct Engine<T: Tenants> {
+    conn: Conn,
+    shared: Arc<Shared>,
+    tenants: T,
+    /// Read and not fed yet.
+    chunk: Bytes,
+    /// Whole frames that are being written; none is begun before these are gone.
+    sending: BytesMut,
+    unflushed: bool,
+    eof: bool,
+    last_turns: usize,
+    draining: bool,
+    /// By when the transport has to take a byte.
+    stall: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+    closing: Option<Closing>,
+}
+
+// Nothing in it is pinned in place: the futures of the streams are boxed.
+impl<T: Tenants> Unpin for Engine<T> {}
+
+struct Closing {
+    result: Result<(), SessionError>,
+    until: Instant,
+    shut: bool,
+}
+
+/// What may still be done in one turn.
+struct Turn {
+    now: Instant,
+    polls: usize,
+    reads: usize,
+}
+
+impl<T: Tenants> Engine<T> {
+    pub(crate) fn new(role: Role, config: Arc<Config>, conn: Conn, tenants: T) -> Engine<T> {
+        meter::session_begun(role);
+        Engine {
+            shared: Shared::new(role, config, Instant::now()),
+            conn,
+            tenants,
+            chunk: Bytes::new(),
+            sending: BytesMut::new(),
+            unflushed: false,
+            eof: false,
+            last_turns: LAST_TURNS,
+            draining: false,
+            stall: None,
+            timer: None,
+            closing: None,
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SessionError>> {
+        self.shared.ready.enter(cx.waker());
+        let mut turn = Turn {
+            now: Instant::now(),
+            polls: self.shared.config.polls_per_turn.max(1),
+            reads: READS_PER_TURN,
+        };
+        self.tick(cx, turn.now)?;
+        loop {
+            self.work(cx, &mut turn)?;
+            self.send(cx, turn.now)?;
+            if self.is_finished() {
+                return Poll::Ready(Ok(()));
+            }
+            if turn.polls == 0 || turn.reads == 0 {
+                return self.give_way(cx);
+            }
+            if self.shared.ready.leave() {
+                break;
+            }
+        }
+        if self.eof {
+            return Poll::Ready(self.at_end());
+        }
+        self.rest();
+        self.arm(cx);
+        Poll::Pending
+    }
+
+    /// Others have waited long enough; the rest is for the next turn.
+    fn give_way(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SessionError>> {
+        if self.eof {
+            self.last_turns -= 1;
+            if self.last_turns == 0 {
+                return Poll::Ready(self.at_end());
+            }
+        }
+        self.shared.ready.yielded();
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Drain and clock.
+    fn tick(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), SessionError> {
+        if !self.draining && self.conn.poll_draining(cx).is_ready() {
+            self.draining = true;
+            self.shared.with(|session| session.go_away());
+            self.tenants.wake_all();
+        }
+        if self.stall.is_some_and(|until| until <= now) {
+            return Err(SessionError::WriteStalled);
+        }
+        self.shared.with(|session| session.tick(now))
+    }
+
+    /// Nothing is read while a stream is ready; nothing is written before a read would block.
+    fn work(&mut self, cx: &mut Context<'_>, turn: &mut Turn) -> Result<(), SessionError> {
+        loop {
+            self.tenants.poll(cx, &self.shared, &mut turn.polls)?;
+            if turn.polls == 0 {
+                return Ok(());
+            }
+            if !self.chunk.is_empty() {
+                self.feed(turn.now)?;
+                continue;
+            }
+            if self.eof || turn.reads == 0 {
+                return Ok(());
+            }
+            match self.conn.poll_chunk(cx)? {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(chunk) => {
+                    turn.reads -= 1;
+                    self.eof = chunk.is_empty();
+                    self.chunk = chunk;
+                }
+            }
+        }
+    }
+
+    fn feed(&mut self, now: Instant) -> Result<(), SessionError> {
+        let chunk = &mut self.chunk;
+        self.shared.with(|session| {
+            // The protocol was asked just before: what it left it does not want now.
+            let full = session.waiting.len() >= session.config.accept_backlog;
+            let room = if full { Room::Refuse } else { Room::Stop };
+            session.receive(chunk, room, now)
+        })
+    }
+
+    /// Writes until there is nothing left or the transport takes no more.
+    fn send(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), SessionError> {
+        let stall = after(now, self.shared.config.write_timeout);
+        loop {
+            if self.sending.is_empty() {
+                let sending = &mut self.sending;
+                self.shared.with(|session| {
+                    session.sent(0);
+                    session.take_output(sending);
+                });
+                if self.sending.is_empty() {
+                    break;
+                }
+                self.unflushed = true;
+            }
+            match Pin::new(&mut self.conn).poll_write(cx, &self.sending)? {
+                Poll::Ready(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+                Poll::Ready(n) => {
+                    self.sending.advance(n);
+                    self.stall = None;
+                }
+                Poll::Pending => {
+                    self.stall.get_or_insert(stall);
+                    let left = self.sending.len();
+                    self.shared.with(|session| session.sent(left));
+                    return Ok(());
+                }
+            }
+        }
+        if self.unflushed {
+            self.unflushed = Pin::new(&mut self.conn).poll_flush(cx)?.is_pending();
+            self.stall = match self.unflushed {
+                true => self.stall.or(Some(stall)),
+                false => None,
+            };
+        }
+        Ok(())
+    }
+
+    fn is_finished(&self) -> bool {
+        self.shared.with(|session| session.is_finished()) && self.tenants.is_empty()
+    }
+
+    /// The peer has hung up.
+    fn at_end(&self) -> Result<(), SessionError> {
+        match self.shared.with(|session| session.parser.is_at_edge()) {
+            true => Ok(()),
+            false => Err(SessionError::Truncated),
+        }
+    }
+
+    /// Before the task sleeps: an idle session holds no buffers.
+    fn rest(&mut self) {
+        if self.sending.is_empty() && self.sending.capacity() > KEEP_BUFFER {
+            self.sending = BytesMut::new();
+        }
+        self.shared.with(|session| {
+            session.compact();
+            if session.out.is_empty() && session.out.capacity() > KEEP_BUFFER {
+                session.out = BytesMut::new();
+            }
+        });
+    }
+
+    /// Sets the one timer to whatever is due first.
+    fn arm(&mut self, cx: &mut Context<'_>) {
+        let mut due = self.shared.with(|session| session.deadline());
+        if let Some(stall) = self.stall {
+            due = due.min(stall);
+        }
+        self.arm_at(cx, due);
+    }
+
+    fn arm_at(&mut self, cx: &mut Context<'_>, due: Instant) {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if timer.deadline() != due {
+            timer.as_mut().reset(due);
+        }
+        if timer.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Ends all streams, and tells the peer if it is its fault.
+    fn begin_closing(&mut self, result: Result<(), SessionError>) -> Closing {
+        let code = match &result {
+            Err(SessionError::Fault(fault)) => {
+                self.shared
+                    .with(|session| meter::fault(session.role, *fault));
+                Some(GoAway::ProtocolError)
+            }
+            Err(SessionError::Protocol(_)) => Some(GoAway::InternalError),
+            _ => None,
+        };
+        let deaf = matches!(
+            result,
+            Err(SessionError::KeepaliveFailed | SessionError::WriteStalled | SessionError::Io(_))
+        );
+        self.end();
+        self.shared.with(|session| {
+            if let Some(code) = code {
+                session.emit(Header::go_away(code));
+            }
+        });
+        let now = Instant::now();
+        Closing {
+            result,
+            until: if deaf { now } else { after(now, LINGER) },
+            shut: false,
+        }
+    }
+
+    fn end(&mut self) {
+        self.shared.with(|session| session.end());
+        self.shared.syns.close();
+        self.tenants.clear();
+        self.shared.ready.yielded();
+    }
+
+    /// Sends what is left, and waits for the peer to hang up too, so that what it has still under
+    /// way does not destroy what it has not read yet.
+    fn poll_closing(&mut self, cx: &mut Context<'_>, closing: &mut Closing) -> Poll<()> {
+        let now = Instant::now();
+        if closing.until <= now || self.send(cx, now).is_err() {
+            return Poll::Ready(());
+        }
+        self.arm_at(cx, closing.until);
+        if !self.sending.is_empty() || self.unflushed {
+            return Poll::Pending;
+        }
+        if !closing.shut {
+            let shut = ready!(Pin::new(&mut self.conn).poll_shutdown(cx));
+            closing.shut = true;
+            self.eof |= shut.is_err();
+        }
+        for _ in 0..READS_PER_TURN {
+            if self.eof {
+                return Poll::Ready(());
+            }
+            let read = ready!(self.conn.poll_chunk(cx));
+            self.eof = read.map_or(true, |chunk| chunk.is_empty());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<T: Tenants> Future for Engine<T> {
+    type Output = Result<(), SessionError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut closing = match self.closing.take() {
+            Some(closing) => closing,
+            None => {
+                let result = ready!(self.poll_turn(cx));
+                self.begin_closing(result)
+            }
+        };
+        if self.poll_closing(cx, &mut closing).is_pending() {
+            self.closing = Some(closing);
+            return Poll::Pending;
+        }
+        Poll::Ready(closing.result)
+    }
+}
+
+impl<T: Tenants> Drop for Engine<T> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

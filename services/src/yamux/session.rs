@@ -1,0 +1,505 @@
+//! The state of a session, without its socket: frames go in, frames and wake-ups come out.
+//!
+//! What comes in is handled in [`receive`](super::receive), what goes out in
+//! [`transmit`](super::transmit); here is what both share.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    task::Waker,
+};
+
+use bytes::BytesMut;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+
+use super::{
+    budget::Bucket,
+    config::{Config, after},
+    fault::{OpenError, SessionError, StreamError},
+    frame::{Flags, GoAway, Header},
+    keepalive::{Beat, Keepalive},
+    meter,
+    ready::ReadyList,
+    receive::Parser,
+    table::{Half, Key, LastWords, Origin, Stream, Table},
+};
+
+/// Which end of the session we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Client,
+    Server,
+}
+
+/// How a stream's future ended a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Pending,
+    Done,
+    Panicked,
+}
+
+/// What must not happen under the session's lock: it is done when the lock is released.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    pub(crate) wake: Vec<Waker>,
+    pub(crate) permits: Vec<OwnedSemaphorePermit>,
+    pub(crate) nudge: bool,
+}
+
+impl Effects {
+    pub(crate) fn wake(&mut self, waker: &mut Option<Waker>) {
+        self.wake.extend(waker.take());
+    }
+}
+
+/// The pings, resets and useless frames that the peer may still send.
+#[derive(Debug)]
+pub(crate) struct Floods {
+    pub(crate) pings: Bucket,
+    pub(crate) resets: Bucket,
+    pub(crate) empty: Bucket,
+    pub(crate) unknown: Bucket,
+}
+
+/// A session and whom to wake for it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    session: Mutex<Session>,
+    pub(crate) ready: Arc<ReadyList>,
+    /// One permit for each stream of ours that the peer has not accepted yet.
+    pub(crate) syns: Arc<Semaphore>,
+    pub(crate) config: Arc<Config>,
+}
+
+impl Shared {
+    pub(crate) fn new(role: Role, config: Arc<Config>, now: Instant) -> Arc<Shared> {
+        Arc::new(Shared {
+            session: Mutex::new(Session::new(role, Arc::clone(&config), now)),
+            ready: Arc::default(),
+            syns: Arc::new(Semaphore::new(
+                config.max_unacked.min(Semaphore::MAX_PERMITS),
+            )),
+            config,
+        })
+    }
+
+    /// Looks at the session or changes it; then wakes whom that concerns.
+    ///
+    /// The lock is never contended where streams are polled inside the session's task. A panic of
+    /// an encoder in [`Session::put`] may poison it; that function leaves the session whole.
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Session) -> R) -> R {
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = act(&mut session);
+        let effects = std::mem::take(&mut session.effects);
+        drop(session);
+        drop(effects.permits);
+        effects.wake.into_iter().for_each(Waker::wake);
+        if effects.nudge {
+            self.ready.nudge();
+        }
+        result
+    }
+}
+
+/// The frame machine.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) role: Role,
+    pub(crate) config: Arc<Config>,
+    pub(crate) table: Table,
+    pub(crate) parser: Parser,
+    pub(crate) floods: Floods,
+    pub(crate) keepalive: Keepalive,
+    pub(crate) effects: Effects,
+    /// Opened by the peer, not yet taken by the protocol.
+    pub(crate) waiting: VecDeque<Key>,
+    /// How many streams of the peer have not carried a byte.
+    pub(crate) silent: usize,
+    /// Received and not read, over all streams.
+    pub(crate) unread: usize,
+    /// Written and not framed, over all streams.
+    pub(crate) pending: usize,
+    /// By how much the receive windows of all streams have grown.
+    pub(crate) grown: usize,
+    /// Streams that got data in this turn.
+    pub(crate) touched: Vec<Key>,
+    /// Streams whose future is to be dropped: the peer, or a limit, reset them.
+    pub(crate) cancelled: Vec<Key>,
+    /// Some window update is withheld because too much is unread.
+    pub(crate) starved: bool,
+    /// Writers in the order in which they are served.
+    pub(crate) writers: VecDeque<Key>,
+    /// Some reader waits until less is to be sent.
+    pub(crate) gated: bool,
+    /// Whole frames, ready to go.
+    pub(crate) out: BytesMut,
+    /// Bytes that the task has taken from `out` and not sent yet.
+    pub(crate) in_flight: usize,
+    /// The transport took no more when last asked.
+    pub(crate) clogged: bool,
+    /// Pings to be answered.
+    pub(crate) pongs: VecDeque<u32>,
+    /// We sent a go-away.
+    pub(crate) leaving: bool,
+    /// The peer sent one.
+    pub(crate) told_to_leave: bool,
+    pub(crate) ended: bool,
+    /// The owner of the client wants the end of everything.
+    pub(crate) abandoned: bool,
+    /// Nobody can open streams any more.
+    pub(crate) orphaned: bool,
+    /// Credit was reported once: the next time it is worth a ping to learn the round trip.
+    pub(crate) bulk: bool,
+    next_id: u32,
+    /// The earliest deadline of any stream, or before it.
+    sweep: Option<Instant>,
+}
+
+impl Session {
+    pub(crate) fn new(role: Role, config: Arc<Config>, now: Instant) -> Session {
+        Session {
+            role,
+            table: Table::default(),
+            parser: Parser::default(),
+            floods: Floods {
+                pings: Bucket::new(config.pings, now),
+                resets: Bucket::new(config.resets, now),
+                empty: Bucket::new(config.empty_frames, now),
+                unknown: Bucket::new(config.unknown_frames, now),
+            },
+            keepalive: Keepalive::new(&config, now),
+            config,
+            effects: Effects::default(),
+            waiting: VecDeque::new(),
+            silent: 0,
+            unread: 0,
+            pending: 0,
+            grown: 0,
+            touched: Vec::new(),
+            cancelled: Vec::new(),
+            starved: false,
+            writers: VecDeque::new(),
+            gated: false,
+            out: BytesMut::new(),
+            in_flight: 0,
+            clogged: false,
+            pongs: VecDeque::new(),
+            leaving: false,
+            told_to_leave: false,
+            ended: false,
+            abandoned: false,
+            orphaned: false,
+            bulk: false,
+            next_id: match role {
+                Role::Client => 1,
+                Role::Server => 2,
+            },
+            sweep: None,
+        }
+    }
+
+    // ---- beginnings
+
+    /// Opens a stream towards the peer. Refused ids are those from 2^32-2, as in Go's library.
+    pub(crate) fn open(
+        &mut self,
+        permit: OwnedSemaphorePermit,
+        now: Instant,
+    ) -> Result<Key, OpenError> {
+        let refusal = self.refusal();
+        if let Some(refusal) = refusal {
+            self.effects.permits.push(permit);
+            return Err(refusal);
+        }
+        let id = self.next_id;
+        self.next_id = id.saturating_add(2);
+        let (key, stream) = self.table.insert(id, Origin::Ours);
+        stream.held = true;
+        stream.permit = Some(permit);
+        self.emit(Header::window(id, Flags::SYN, 0));
+        self.arm(key, after(now, self.config.open_timeout));
+        meter::stream_opened(self.role);
+        Ok(key)
+    }
+
+    /// Why no stream can be opened now.
+    pub(crate) fn refusal(&self) -> Option<OpenError> {
+        const LAST_ID: u32 = u32::MAX - 1;
+        if self.ended || self.leaving || self.abandoned {
+            Some(OpenError::SessionClosed)
+        } else if self.told_to_leave {
+            Some(OpenError::GoAway)
+        } else if self.next_id >= LAST_ID {
+            Some(OpenError::StreamsExhausted)
+        } else if self.table.open() >= self.config.max_streams {
+            Some(OpenError::TooManyStreams)
+        } else {
+            None
+        }
+    }
+
+    /// The protocol takes a waiting stream: it is accepted now. `None` when there is none, or when
+    /// so much is to be sent that nothing new is begun.
+    pub(crate) fn accept(&mut self) -> Option<Key> {
+        if self.outgoing() >= self.config.max_outgoing {
+            return None;
+        }
+        let key = self.waiting.pop_front()?;
+        let stream = self.table.get_mut(key)?;
+        stream.origin = Origin::Accepted;
+        stream.held = true;
+        stream.last_words = LastWords::Undecided;
+        let id = stream.id;
+        self.emit(Header::window(id, Flags::ACK, 0));
+        meter::stream_opened(self.role);
+        Some(key)
+    }
+
+    // ---- ends
+
+    /// The application has dropped its end.
+    pub(crate) fn dropped(&mut self, key: Key) {
+        let Some(stream) = self.table.get_mut(key) else {
+            return;
+        };
+        stream.held = false;
+        stream.reader = None;
+        stream.writer = None;
+        match stream.last_words {
+            // Whoever polls the protocol calls `polled` next.
+            LastWords::Undecided if !stream.is_over() => {}
+            LastWords::Undecided | LastWords::Reset => self.let_go(key),
+            LastWords::Fin => self.finish(key),
+        }
+    }
+
+    /// The protocol was polled.
+    pub(crate) fn polled(&mut self, key: Key, outcome: Outcome) {
+        let Some(stream) = self.table.get_mut(key) else {
+            return;
+        };
+        match outcome {
+            Outcome::Panicked => {
+                stream.last_words = LastWords::Reset;
+                stream.held = false;
+                self.reset(key, StreamError::Reset);
+            }
+            Outcome::Done if stream.held => stream.last_words = LastWords::Fin,
+            Outcome::Done => self.finish(key),
+            Outcome::Pending if stream.held => {}
+            Outcome::Pending => {
+                stream.last_words = LastWords::Reset;
+                self.let_go(key);
+            }
+        }
+    }
+
+    /// The stream of an application that is gone without having come to its end.
+    fn let_go(&mut self, key: Key) {
+        let Some(stream) = self.table.get_mut(key) else {
+            return;
+        };
+        if stream.is_over() {
+            self.tidy(key);
+        } else if stream.local == Half::Open || !stream.inbox.is_empty() {
+            self.reset(key, StreamError::Reset);
+        } else {
+            self.linger(key);
+        }
+    }
+
+    /// The stream of an application that has come to its end: FIN behind all it wrote.
+    fn finish(&mut self, key: Key) {
+        self.close_write(key);
+        self.discard_inbox(key);
+        self.linger(key);
+    }
+
+    /// Waits, with a deadline, for what is still to be sent and for the peer's FIN.
+    fn linger(&mut self, key: Key) {
+        let deadline = after(Instant::now(), self.config.close_timeout);
+        self.tidy(key);
+        self.quiet(key);
+        self.arm(key, deadline);
+    }
+
+    /// Ends a stream with RST.
+    pub(crate) fn reset(&mut self, key: Key, why: StreamError) {
+        let Some(stream) = self.table.get(key) else {
+            return;
+        };
+        let (id, over, left) = (stream.id, stream.is_over(), stream.recv.left());
+        if !over {
+            self.emit(Header::window(id, Flags::RST, 0));
+            meter::reset(self.role, meter::By::Us);
+            self.table.graves().bury(id, left);
+        }
+        self.fail(key, why);
+    }
+
+    /// Ends a stream without a frame: the peer has reset it, or the session is over.
+    pub(crate) fn fail(&mut self, key: Key, why: StreamError) {
+        self.quiet(key);
+        if why != StreamError::SessionClosed {
+            self.discard_inbox(key);
+        }
+        let Some(stream) = self.table.get_mut(key) else {
+            return;
+        };
+        stream.fate.get_or_insert(why);
+        self.pending -= stream.pending.len();
+        stream.pending = BytesMut::new();
+        self.effects.wake(&mut stream.reader);
+        self.effects.wake(&mut stream.writer);
+        if stream.origin == Origin::Waiting {
+            self.waiting.retain(|other| *other != key);
+        } else if stream.origin == Origin::Accepted {
+            self.cancelled.push(key);
+            self.effects.nudge = true;
+        }
+        self.tidy(key);
+    }
+
+    /// Takes a stream that is over off the wire, and forgets it when nobody holds it.
+    pub(crate) fn tidy(&mut self, key: Key) {
+        let Some(stream) = self.table.get_mut(key) else {
+            return;
+        };
+        if !stream.is_over() {
+            return;
+        }
+        self.effects.permits.extend(stream.permit.take());
+        stream.deadline = None;
+        self.grown -= usize::try_from(stream.recv.grown()).unwrap_or(0);
+        stream.recv = super::window::RecvWindow::new();
+        let held = stream.held;
+        if held {
+            self.table.unlist(key);
+        } else {
+            self.discard_inbox(key);
+            self.table.remove(key);
+            // The last stream of a drain, or of a client without opener, ends the session.
+            self.effects.nudge = true;
+        }
+    }
+
+    /// What was received is not going to be read.
+    fn discard_inbox(&mut self, key: Key) {
+        if let Some(stream) = self.table.get_mut(key) {
+            self.unread -= stream.inbox.clear();
+            self.credit_the_starved();
+        }
+    }
+
+    /// The stream no longer counts as one that has nothing to say.
+    pub(crate) fn quiet(&mut self, key: Key) {
+        if let Some(stream) = self.table.get_mut(key)
+            && stream.is_silent()
+        {
+            stream.heard = true;
+            stream.deadline = None;
+            self.silent -= 1;
+        }
+    }
+
+    /// The end of everything.
+    pub(crate) fn end(&mut self) {
+        self.ended = true;
+        for key in self.table.keys() {
+            self.fail(key, StreamError::SessionClosed);
+        }
+        self.waiting.clear();
+        self.effects.nudge = true;
+    }
+
+    /// No new streams from now on; those that wait are sent elsewhere.
+    pub(crate) fn go_away(&mut self) {
+        if std::mem::replace(&mut self.leaving, true) || self.ended {
+            return;
+        }
+        self.emit(Header::go_away(GoAway::Normal));
+        for key in std::mem::take(&mut self.waiting) {
+            self.reset(key, StreamError::Reset);
+        }
+    }
+
+    /// Whether nothing is left to do: everybody was sent away, or nobody can come.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.abandoned || ((self.leaving || self.orphaned) && !self.is_busy())
+    }
+
+    /// Whether any stream is held by somebody or has something to send.
+    fn is_busy(&self) -> bool {
+        self.table
+            .streams()
+            .any(|stream| stream.held || !stream.pending.is_empty())
+            || !self.waiting.is_empty()
+    }
+
+    // ---- time
+
+    pub(crate) fn arm(&mut self, key: Key, deadline: Instant) {
+        if let Some(stream) = self.table.get_mut(key)
+            && !stream.is_over()
+        {
+            stream.deadline = Some(deadline);
+            if self.sweep.is_none_or(|sweep| deadline < sweep) {
+                self.sweep = Some(deadline);
+                self.effects.nudge = true;
+            }
+        }
+    }
+
+    /// When [`tick`](Session::tick) has something to do.
+    pub(crate) fn deadline(&self) -> Instant {
+        let beat = self.keepalive.deadline();
+        self.sweep.map_or(beat, |sweep| sweep.min(beat))
+    }
+
+    /// Does what is due: pings, and the end of streams whose time is over.
+    pub(crate) fn tick(&mut self, now: Instant) -> Result<(), SessionError> {
+        match self.keepalive.beat(now) {
+            Beat::Nothing => {}
+            Beat::Ping(value) => self.emit(Header::ping(Flags::SYN, value)),
+            Beat::Dead => return Err(SessionError::KeepaliveFailed),
+        }
+        if self.sweep.is_some_and(|sweep| sweep <= now) {
+            self.sweep_streams(now);
+        }
+        Ok(())
+    }
+
+    fn sweep_streams(&mut self, now: Instant) {
+        self.sweep = None;
+        for key in self.table.keys() {
+            match self.table.get(key).and_then(|stream| stream.deadline) {
+                Some(deadline) if deadline <= now => self.reset(key, StreamError::TimedOut),
+                Some(deadline) => {
+                    self.sweep = Some(self.sweep.map_or(deadline, |sweep| sweep.min(deadline)));
+                }
+                None => {}
+            }
+        }
+    }
+
+    // ---- small things
+
+    /// Bytes framed and not yet sent.
+    pub(crate) fn outgoing(&self) -> usize {
+        self.out.len() + self.in_flight
+    }
+
+    /// Appends a frame without payload.
+    pub(crate) fn emit(&mut self, header: Header) {
+        self.out.extend_from_slice(&header.encode());
+        self.effects.nudge = true;
+    }
+
+    pub(crate) fn stream(&self, key: Key) -> Option<&Stream> {
+        self.table.get(key)
+    }
+}
