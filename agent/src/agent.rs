@@ -8,6 +8,7 @@ use oneport::{
     services::{
         Drainer,
         netrpc::{self, RouteError, Router},
+        yamux::Yamux,
     },
 };
 
@@ -153,16 +154,19 @@ impl Agent {
 /// What is served by which first byte. The rest of what Consul knows is named as not served.
 fn port(config: &Config, router: &Router) -> Result<Port, PortError> {
     let netrpc = netrpc::Server::new(router.methods(), router.clone());
+    let single = netrpc.clone().config(config.netrpc.clone());
+    // On a stream the silence before the first request is the session's to bound.
+    let stream = netrpc.config(netrpc::Config {
+        first_request: None,
+        ..config.netrpc.clone()
+    });
+    let multi = Yamux::new(stream).config(config.yamux.clone());
     Port::builder()
-        .tag(
-            byte::RPC_SINGLE,
-            "net/rpc",
-            netrpc.config(config.netrpc.clone()),
-        )
+        .tag(byte::RPC_SINGLE, "net/rpc", single)
+        .tag(byte::RPC_MULTI, "net/rpc over yamux", multi)
         .unserved(byte::RAFT, "raft")
         .unserved(byte::MUXADO, "muxado")
         .unserved(byte::TLS, "TLS")
-        .unserved(byte::RPC_MULTI, "net/rpc over yamux")
         .unserved(byte::SNAPSHOT, "snapshot")
         .unserved(byte::GOSSIP, "gossip")
         .unserved(byte::TLS_INSECURE, "TLS without certificate")

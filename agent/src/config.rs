@@ -7,7 +7,7 @@ use std::{
 
 use oneport::{
     FIRST_BYTE_WITHIN, ListenConfig,
-    services::{msgpack::MAX_DEPTH, netrpc},
+    services::{msgpack::MAX_DEPTH, netrpc, yamux},
 };
 
 /// The settings of an agent. Ready-made for a server that is its own cluster:
@@ -44,6 +44,8 @@ pub struct Config {
     pub first_byte: Duration,
     /// What a net/rpc request may be.
     pub netrpc: netrpc::Config,
+    /// What a yamux session may take.
+    pub yamux: yamux::Config,
     /// Reads that wait.
     pub queries: QueryConfig,
     /// What deletions leave behind.
@@ -97,6 +99,7 @@ impl Default for Config {
             listen: ListenConfig::default(),
             first_byte: FIRST_BYTE_WITHIN,
             netrpc: netrpc::Config::default(),
+            yamux: yamux::Config::default(),
             queries: QueryConfig::default(),
             tombstones: TombstoneConfig::default(),
         }
@@ -155,6 +158,7 @@ impl Config {
         let limit = format!("at most {LONGEST_FIRST_BYTE:?}");
         check("first_byte", self.first_byte, fits, &limit)?;
         requests(&self.netrpc)?;
+        sessions(&self.yamux)?;
         self.queries.validate()?;
         self.tombstones.validate()
     }
@@ -224,6 +228,37 @@ fn requests(config: &netrpc::Config) -> Result<(), ConfigError> {
     for (field, time) in [
         ("netrpc.head_time", config.head_time),
         ("netrpc.body_stall", config.body_stall),
+    ] {
+        check(field, time, time > Duration::ZERO, "above 0")?;
+    }
+    Ok(())
+}
+
+/// What a session may take: room for one stream at least, and an order among the limits of memory.
+fn sessions(config: &yamux::Config) -> Result<(), ConfigError> {
+    for (field, count) in [
+        ("yamux.max_streams", config.max_streams),
+        ("yamux.accept_backlog", config.accept_backlog),
+        ("yamux.max_silent", config.max_silent),
+        ("yamux.max_unacked", config.max_unacked),
+        ("yamux.max_outgoing", config.max_outgoing),
+        ("yamux.polls_per_turn", config.polls_per_turn),
+    ] {
+        check(field, count, count > 0, "at least 1")?;
+    }
+    let fits = config.max_unread >= config.session_window;
+    let limit = format!("at least yamux.session_window, {}", config.session_window);
+    check("yamux.max_unread", config.max_unread, fits, &limit)?;
+    let fits = config.fatal_unread >= config.max_unread;
+    let limit = format!("at least yamux.max_unread, {}", config.max_unread);
+    check("yamux.fatal_unread", config.fatal_unread, fits, &limit)?;
+    for (field, time) in [
+        ("yamux.silent_timeout", config.silent_timeout),
+        ("yamux.open_timeout", config.open_timeout),
+        ("yamux.close_timeout", config.close_timeout),
+        ("yamux.write_timeout", config.write_timeout),
+        ("yamux.keepalive_interval", config.keepalive_interval),
+        ("yamux.keepalive_timeout", config.keepalive_timeout),
     ] {
         check(field, time, time > Duration::ZERO, "above 0")?;
     }
@@ -312,6 +347,9 @@ mod tests {
         assert_eq!(refused(step(Duration::from_secs(1))), None);
         assert!(refused(step(Duration::from_millis(999))).is_some());
         assert!(refused(|config| config.tombstones.ttl = Duration::ZERO).is_some());
+        assert!(refused(|config| config.yamux.max_streams = 0).is_some());
+        assert!(refused(|config| config.yamux.fatal_unread = 0).is_some());
+        assert!(refused(|config| config.yamux.keepalive_interval = Duration::ZERO).is_some());
         let body = |limit| move |config: &mut Config| config.netrpc.body_limit = limit;
         assert_eq!(refused(body(LARGEST_BODY)), None);
         assert!(refused(body(LARGEST_BODY + 1)).is_some());

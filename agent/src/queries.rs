@@ -72,16 +72,17 @@ impl Queries {
     ) -> Answer<T> {
         counter!("rpc.query").increment(1);
         let read = || {
-            let mut answer = read(&store.snapshot());
+            let snapshot = store.snapshot();
+            let mut answer = read(&snapshot);
             answer.index = answer.index.max(1);
-            answer
+            (answer, snapshot.kv().index())
         };
         if options.min_query_index == 0 {
-            return read();
+            return read().0;
         }
         match self.place() {
             Some(_place) => self.wait(store, options, target, read).await,
-            None => read(),
+            None => read().0,
         }
     }
 
@@ -90,17 +91,23 @@ impl Queries {
         store: &Store,
         options: &QueryOptions,
         target: Target,
-        read: impl Fn() -> Answer<T>,
+        read: impl Fn() -> (Answer<T>, u64),
     ) -> Answer<T> {
         let deadline = Instant::now() + self.time(options.max_query_time, random());
         let mut ended = self.ended.subscribe();
         let watch = store.watch(target);
         let mut known = options.min_query_index;
         let mut missed = false;
+        let mut woken = false;
         loop {
             // Before the read: what changes after it is not missed.
             let changed = watch.changed();
-            let answer = read();
+            let (mut answer, table) = read();
+            // A tree deleted further up leaves no tombstone down here, and an older one may hold a
+            // list's index back. Consul misses such a deletion; the table's index tells it.
+            if woken && answer.found && answer.index <= known {
+                answer.index = table;
+            }
             if !answer.found && std::mem::replace(&mut missed, true) {
                 known = answer.index;
             }
@@ -109,10 +116,10 @@ impl Queries {
             }
             tokio::select! {
                 biased;
-                () = sleep_until(deadline) => return read(),
+                () = sleep_until(deadline) => return read().0,
                 // An error means that the owner is gone, which is an end too.
-                _ = ended.wait_for(|ended| *ended) => return read(),
-                () = changed => {}
+                _ = ended.wait_for(|ended| *ended) => return read().0,
+                () = changed => woken = true,
             }
         }
     }

@@ -14,10 +14,14 @@ use oneport::{
     services::{
         Drainer,
         netrpc::{CallError, Channel, Client},
+        yamux,
     },
 };
 use oneport_agent::{Agent, Config, Server};
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{
+    sync::oneshot,
+    task::{JoinHandle, JoinSet},
+};
 use tower::Service;
 
 /// A running agent; it drains when `stop` is sent or dropped.
@@ -84,6 +88,33 @@ async fn a_drain_answers_queries_that_wait() {
     let reply = waiting.await.unwrap().unwrap();
     assert_eq!((reply.entries, reply.meta.index), (None, 1));
     assert_eq!(running.served.await.unwrap().cut, 0);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_takes_its_query_along() {
+    let running = start().await;
+    let drainer = Drainer::new();
+    let endpoint = Endpoint::from(running.addr).tag(byte::RPC_MULTI);
+    let conn = Dial::new(drainer.handle()).call(endpoint).await.unwrap();
+    let (opener, driver) = yamux::client(conn, yamux::Config::default());
+    let session = tokio::spawn(driver);
+    let mut waiting = JoinSet::new();
+    for _ in 0..2 {
+        let stream = opener.open().await.unwrap();
+        waiting.spawn(call(Client::new(Channel::new(stream))));
+    }
+    let queries = running.server.queries();
+    until(|| queries.blocking() == 2).await;
+    // Aborted calls drop their streams, which resets them one by one.
+    waiting.shutdown().await;
+    until(|| queries.blocking() == 0).await;
+    assert_eq!(running.server.store().watches(), 0);
+    let stream = opener.open().await.unwrap();
+    waiting.spawn(call(Client::new(Channel::new(stream))));
+    until(|| queries.blocking() == 1).await;
+    // The connection goes, and what runs over it.
+    session.abort();
+    until(|| queries.blocking() == 0).await;
 }
 
 #[tokio::test]

@@ -288,3 +288,19 @@ async fn a_write_wakes_those_it_concerns_among_thousands() {
         (0, 0)
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_old_tombstone_hides_no_deletion() {
+    let server = server();
+    set(&server, "a/b/c", "1").await;
+    delete(&server, "delete", "a/b/c").await;
+    set(&server, "a/b/d", "1").await;
+    let before = list(&server, "a/b/", now()).await.meta.index;
+    let mut query: Query<_> = Box::pin(list(&server, "a/b/", above(before, SECOND)));
+    assert!(waits(&mut query).await);
+    delete(&server, "delete-tree", "a/").await;
+    let reply = query.await;
+    assert_eq!((reply.entries, reply.meta.index), (None, before + 1));
+    // Read without waiting the index is Consul's: the old tombstone's.
+    assert_eq!(list(&server, "a/b/", now()).await.meta.index, before - 1);
+}

@@ -79,9 +79,10 @@ impl Model {
         self.stored.retain(|key, _| !key.starts_with(prefix));
         if self.stored.len() < before {
             self.table = index;
-            // An older burial below would hide this one from lists that begin there.
-            self.buried.retain(|(key, _)| !key.starts_with(prefix));
-            self.buried.push((prefix, index));
+            // The whole table's end is told by the table's index alone.
+            if !prefix.is_empty() {
+                self.buried.push((prefix, index));
+            }
         }
     }
 

@@ -8,12 +8,16 @@ use oneport::{
     client::{Dial, DialError, Endpoint},
     proto::{BoxError, wire::byte},
     services::{
-        Drainer,
+        Conn, Drainer,
         netrpc::{CallError, Channel, Client},
+        yamux,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
 use tower::Service;
 
 use super::{
@@ -41,6 +45,8 @@ pub(super) struct Remote {
 pub(super) enum Transport {
     /// A connection of their own (first byte 0).
     Single,
+    /// A stream of a yamux session (first byte 4), as Consul's own agents talk.
+    Yamux,
 }
 
 /// `HOST:PORT`, as far as it can be seen without asking anybody.
@@ -60,7 +66,9 @@ pub(super) struct Connection {
     client: Client<Channel>,
     timeout: Duration,
     addr: String,
-    // Its connections would take the owner's loss for a drain.
+    // Does the work of the yamux session, if there is one; ends with us.
+    _session: JoinSet<()>,
+    // Our connections would take the owner's loss for a drain.
     _drainer: Drainer,
 }
 
@@ -68,18 +76,38 @@ impl Remote {
     /// Connects.
     pub(super) async fn connect(&self) -> Result<Connection, Failure> {
         let drainer = Drainer::new();
-        let Transport::Single = self.transport;
-        let endpoint = Endpoint::new(&self.addr)
-            .tag(byte::RPC_SINGLE)
-            .within(self.timeout);
+        let first = match self.transport {
+            Transport::Single => byte::RPC_SINGLE,
+            Transport::Yamux => byte::RPC_MULTI,
+        };
+        let endpoint = Endpoint::new(&self.addr).tag(first).within(self.timeout);
         let conn = Dial::new(drainer.handle()).call(endpoint).await;
-        let conn = conn.map_err(|error| refuse_dial(&error))?;
+        let mut conn = conn.map_err(|error| refuse_dial(&error))?;
+        let mut session = JoinSet::new();
+        if self.transport == Transport::Yamux {
+            conn = self.stream(conn, &mut session).await?;
+        }
         Ok(Connection {
             client: Client::new(Channel::new(conn)),
             timeout: self.timeout,
             addr: self.addr.clone(),
+            _session: session,
             _drainer: drainer,
         })
+    }
+
+    /// One stream of a session of its own.
+    async fn stream(&self, conn: Conn, session: &mut JoinSet<()>) -> Result<Conn, Failure> {
+        let (opener, driver) = yamux::client(conn, yamux::Config::default());
+        let addr = self.addr.clone();
+        session.spawn(async move {
+            if let Err(error) = driver.await {
+                // The stream ends with it, and the call on it says so.
+                tracing::debug!(%addr, %error, "the yamux session ended");
+            }
+        });
+        let opened = opener.open().await;
+        opened.map_err(|error| Failure::new(Exit::Unreachable, format!("{}: {error}", self.addr)))
     }
 }
 

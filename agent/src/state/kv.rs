@@ -209,9 +209,8 @@ impl Change<'_> {
         }
     }
 
-    /// Leaves one tombstone, at the prefix, in place of those below it: an older one would hide this
-    /// deletion from the lists that begin there. None is left if the whole table goes, for then
-    /// the table's own index is what everybody sees.
+    /// Leaves one tombstone, at the prefix; none if the whole table goes, for then the table's own
+    /// index is what everybody sees.
     fn delete_tree(&mut self, prefix: &Bytes) {
         let doomed = keys_below(&self.table.entries, prefix);
         if doomed.is_empty() {
@@ -219,9 +218,6 @@ impl Change<'_> {
         }
         for key in &doomed {
             self.table.entries.remove(key);
-        }
-        for key in keys_below(&self.table.stones, prefix) {
-            self.table.stones.remove(&key);
         }
         if !prefix.is_empty() {
             self.bury(prefix);
