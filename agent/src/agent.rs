@@ -151,7 +151,8 @@ impl Agent {
     }
 }
 
-/// What is served by which first byte. The rest of what Consul knows is named as not served.
+/// What is served by which first byte, in the order of the bytes. What Consul serves and we do not
+/// yet is named; every other byte is closed as an unknown one.
 fn port(config: &Config, router: &Router) -> Result<Port, PortError> {
     let netrpc = netrpc::Server::new(router.methods(), router.clone());
     let single = netrpc.clone().config(config.netrpc.clone());
@@ -163,14 +164,11 @@ fn port(config: &Config, router: &Router) -> Result<Port, PortError> {
     let multi = Yamux::new(stream).config(config.yamux.clone());
     Port::builder()
         .tag(byte::RPC_SINGLE, "net/rpc", single)
-        .tag(byte::RPC_MULTI, "net/rpc over yamux", multi)
         .unserved(byte::RAFT, "raft")
-        .unserved(byte::MUXADO, "muxado")
-        .unserved(byte::TLS, "TLS")
+        .unserved(byte::TLS, "tls")
+        .tag(byte::RPC_MULTI, "net/rpc over yamux", multi)
         .unserved(byte::SNAPSHOT, "snapshot")
-        .unserved(byte::GOSSIP, "gossip")
-        .unserved(byte::TLS_INSECURE, "TLS without certificate")
-        .unserved(byte::GRPC, "gRPC")
-        .unserved(byte::TLS_RECORD, "native TLS")
+        .unserved(byte::TLS_INSECURE, "tls without certificate")
+        .unserved(byte::GRPC, "grpc")
         .build()
 }

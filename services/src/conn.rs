@@ -127,6 +127,12 @@ impl Conn {
         self.io.put(write);
     }
 
+    /// Tells whatever carries the connection that the peer has sent a whole request: it is no
+    /// stranger any more. It costs little and may be said again.
+    pub fn prove(&mut self) {
+        self.io.prove();
+    }
+
     /// Closes the connection at once and without a byte.
     ///
     /// A kernel that is told to close a TCP socket sends FIN, or RST if the socket holds bytes that

@@ -35,6 +35,10 @@ pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {
     /// back-pressure: whoever puts again before it was ready makes the buffer grow.
     fn put(&mut self, write: &mut dyn FnMut(&mut BytesMut));
 
+    /// Tells the transport that the peer has sent a whole request: it is no stranger any more.
+    /// A carrier may trust its peer with more memory then; elsewhere this does nothing.
+    fn prove(&mut self) {}
+
     /// Arranges that dropping the connection resets it (TCP: RST instead of FIN), where the
     /// transport knows such a thing; elsewhere this does nothing.
     fn abort(&mut self) {}
@@ -110,7 +114,10 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for StreamIo<T> {
             self.release();
             return Poll::Pending;
         }
-        self.input.reserve(self.read_size);
+        if !self.input.try_reclaim(self.read_size) {
+            // Not reserve: that doubles, and gives twice what was asked for.
+            self.input = BytesMut::with_capacity(self.read_size);
+        }
         let read = pin!(self.stream.read_buf(&mut self.input)).poll(cx);
         match read {
             Poll::Pending => {

@@ -222,7 +222,10 @@ where
                 Step::Answer(frame) => frame,
                 Step::Stop(next) => break next,
             };
-            complete = true;
+            if !complete {
+                complete = true;
+                self.conn.prove();
+            }
             let outcome = self.turn(&frame).await?;
             if !self.put_outcome(&frame, outcome)? {
                 break Next::End;
