@@ -1,12 +1,18 @@
-//! A whole server: a stranger's byte beside another protocol on one port, until Ctrl-C.
+//! A whole server: a stranger's byte beside net/rpc on one port, until Ctrl-C.
 //!
 //! `cargo run --example stranger`, then `printf '\x7fyou' | nc 127.0.0.1 8300` greets and
-//! `echo anything | nc 127.0.0.1 8300` echoes.
+//! `oneport rpc Math.Add --body '[40, 2]'` adds.
 
-use oneport::services::{Conn, Drainer};
-use oneport::{ListenConfig, Listener, Port, Sniff, proto::BoxError};
+use oneport::proto::{BoxError, Class, Head, Status};
+use oneport::services::{Conn, Drainer, netrpc};
+use oneport::{ListenConfig, Listener, Port, Sniff};
 use tokio::io::AsyncWriteExt;
 use tower::service_fn;
+
+async fn add((): (), _: Head, (a, b): (i64, i64)) -> Result<i64, Status> {
+    let sum = a.checked_add(b);
+    sum.ok_or_else(|| Status::out_of_range("the sum has no room"))
+}
 
 async fn greet(mut conn: Conn) -> Result<(), BoxError> {
     let name = conn.chunk().await?;
@@ -15,28 +21,26 @@ async fn greet(mut conn: Conn) -> Result<(), BoxError> {
     Ok(conn.shutdown().await?)
 }
 
-async fn echo(conn: Conn) -> Result<(), BoxError> {
-    let (mut from, mut to) = tokio::io::split(conn);
-    tokio::io::copy(&mut from, &mut to).await?;
-    Ok(())
-}
-
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let listener = Listener::bind("127.0.0.1:8300".parse()?, ListenConfig::default()).await?;
+    let router = netrpc::Router::builder(())
+        .method("Math.Add", Class::Read, add)
+        .build()?;
     let port = Port::builder()
+        .tag(
+            0x00,
+            "net/rpc",
+            netrpc::Server::new(router.methods(), router),
+        )
         .tag(0x7f, "greet", service_fn(greet))
-        .otherwise("echo", service_fn(echo))
         .build()?;
     print!("listening on {}\n{port}", listener.local_addr());
 
     let drainer = Drainer::new();
-    let mut server = tokio::spawn(listener.serve(Sniff::new(port), drainer.handle()));
-    tokio::select! {
-        stopped = &mut server => return Err(format!("the server stopped: {stopped:?}").into()),
-        asked = tokio::signal::ctrl_c() => asked?,
-    }
-    drainer.drain();
-    println!("{:?}", server.await?);
-    Ok(())
+    let drain = drainer.handle();
+    let stop = async { tokio::signal::ctrl_c().await.map(|()| drainer.drain()) };
+    let (served, stopped) = tokio::join!(listener.serve(Sniff::new(port), drain), stop);
+    println!("{served:?}");
+    Ok(stopped?)
 }

@@ -13,15 +13,15 @@
 //! | [`Head`] | what is known about one call before its body is decoded |
 //! | [`Call`] | the way in: anything that carries a [`Head`] |
 //! | [`Reply`], [`End`] | the way out: a reply tells how it ended |
-//! | [`Refusal`] | why a call was not served: the source of the [`Status`](tonic::Status) |
+//! | [`Refusal`] | why a call was not served: the source of the [`Status`] |
+//! | [`Code`], [`Status`] | how a call ends, in the words of gRPC, which all protocols share |
 //! | [`code_of`], [`status_of`] | the one place where errors become statuses |
 //! | [`structs`] | the msgpack structs of Consul's net/rpc |
 //!
 //! ```
-//! use oneport_proto::{BoxError, Refusal, code_of, status_of};
-//! use tonic::Code;
+//! use oneport_proto::{BoxError, Code, Refusal, Status, code_of, status_of};
 //!
-//! let refused: BoxError = tonic::Status::from(Refusal::Draining).into();
+//! let refused: BoxError = Status::from(Refusal::Draining).into();
 //! assert_eq!(code_of(&refused), Code::Unavailable);
 //! assert_eq!(status_of(refused).message(), "the server is draining");
 //! ```
@@ -48,6 +48,8 @@ pub use refusal::{Refusal, Scope};
 pub use reply::{End, EndBody, Reply};
 pub use session::{Session, Tls};
 pub use status::{code_of, status_of};
+
+pub use tonic::{Code, Status};
 
 /// The error of every service here: boxed, with a [`tonic::Status`] in its chain where one is known.
 pub type BoxError = tower::BoxError;

@@ -1,0 +1,25 @@
+//! What the README shows is what there is.
+
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use oneport_agent::{Agent, Config};
+
+const README: &str = include_str!("../README.md");
+
+#[test]
+fn the_example_is_the_one_that_compiles() {
+    let example = include_str!("../examples/stranger.rs");
+    let (_, code) = example.split_once("\n\n").unwrap();
+    assert!(README.contains(code), "README.md and examples/stranger.rs");
+}
+
+#[tokio::test]
+async fn the_table_is_the_one_that_is_printed() {
+    let config = Config {
+        server_port: 0,
+        ..Config::default()
+    };
+    let agent = Agent::bind(config).await.unwrap();
+    let table = agent.port().to_string();
+    assert!(README.contains(&table), "README.md shows another table than:\n{table}");
+}
