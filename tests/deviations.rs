@@ -12,7 +12,7 @@ use oneport::{
     CONN_BURST, ListenConfig, MAX_CONNS, MAX_CONNS_PER_SOURCE, Sniff,
     proto::{
         BoxError, Class, Head, Session,
-        structs::{DirEntry, KVSRequest, KeyRequest},
+        structs::{DirEntry, IndexedDirEntries, KVSRequest, KeyRequest},
     },
     services::{Conn, Drainer, msgpack, netrpc},
 };
@@ -61,6 +61,8 @@ const PROBES: &[(&str, Probe)] = probes! {
     "D20" => blocking_queries_have_a_limit,
     "D21" => other_services_are_unknown,
     "D22" => no_session_is_known,
+    "D23" => an_old_tombstone_hides_no_deletion,
+    "D24" => an_empty_list_sleeps_on,
 };
 
 #[tokio::test(start_paused = true)]
@@ -491,4 +493,66 @@ async fn no_session_is_known() {
     let text = answer("KVS.Apply", &pack(&lock)).await;
     let id = "d5a8d9b4-0000-4000-8000-000000000001";
     assert_eq!(text, format!("raft apply failed: invalid session \"{id}\""));
+}
+
+/// A client of an agent's methods, in place.
+async fn in_place() -> netrpc::Client<netrpc::Router> {
+    let config = Config {
+        server_port: 0,
+        ..Config::default()
+    };
+    let agent = Agent::bind(config).await.unwrap();
+    netrpc::Client::new(agent.router().clone())
+}
+
+async fn apply(client: &mut netrpc::Client<netrpc::Router>, op: &str, key: &str) {
+    let mut change = KVSRequest {
+        op: op.into(),
+        ..KVSRequest::default()
+    };
+    change.dir_ent.key = key.into();
+    client.call::<_, bool>("KVS.Apply", &change).await.unwrap();
+}
+
+/// The index of a list, and how long a query for a higher one than `above` lasts.
+async fn list(
+    client: &mut netrpc::Client<netrpc::Router>,
+    prefix: &str,
+    above: u64,
+) -> (u64, Duration) {
+    let mut query = KeyRequest {
+        key: prefix.into(),
+        ..KeyRequest::default()
+    };
+    query.query.min_query_index = above;
+    query.query.max_query_time = Duration::from_secs(10).into();
+    let asked = Instant::now();
+    let reply: IndexedDirEntries = client.call("KVS.List", &query).await.unwrap();
+    (reply.meta.index, asked.elapsed())
+}
+
+async fn an_old_tombstone_hides_no_deletion() {
+    let mut client = in_place().await;
+    apply(&mut client, "set", "a/b/c").await;
+    apply(&mut client, "delete", "a/b/c").await;
+    apply(&mut client, "set", "a/b/d").await;
+    let (before, _) = list(&mut client, "a/b/", 0).await;
+    let mut writer = client.clone();
+    let (woken, ()) = tokio::join!(
+        list(&mut client, "a/b/", before),
+        apply(&mut writer, "delete-tree", "a/"),
+    );
+    assert_eq!(woken, (before + 1, Duration::ZERO));
+}
+
+async fn an_empty_list_sleeps_on() {
+    let mut client = in_place().await;
+    apply(&mut client, "set", "a").await;
+    let (before, _) = list(&mut client, "none/", 0).await;
+    let mut writer = client.clone();
+    let ((_, lasted), ()) = tokio::join!(
+        list(&mut client, "none/", before),
+        apply(&mut writer, "set", "b"),
+    );
+    assert!(lasted >= Duration::from_secs(10), "{lasted:?}");
 }

@@ -285,7 +285,12 @@ fn help_version_completions_and_man_pages_are_printed() {
     assert!(printed(&["--help"]).contains("4  no such key"));
     assert!(printed(&["kv", "put", "--help"]).contains("oneport kv put color/sky blue"));
     assert!(printed(&["completions", "bash"]).contains("_oneport()"));
-    assert!(printed(&["man"]).contains(".TH oneport 1"));
+    let man = printed(&["man"]);
+    assert!(man.contains(".TH oneport 1") && man.contains("4  no such key"));
+    assert!(
+        !man.contains("oneport\\-help"),
+        "a page that does not exist"
+    );
     let dir = env!("CARGO_TARGET_TMPDIR").to_owned() + "/man";
     printed(&["man", "--out", &dir]);
     let page = std::fs::read_to_string(dir + "/oneport-kv-get.1").unwrap();

@@ -27,13 +27,18 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
         let Some(dir) = self.out else {
-            return output::bytes(&page(super::command()));
+            return output::bytes(&page(documented()));
         };
         write_pages(&dir).map_err(|error| {
             let message = format!("--out: cannot write to {}: {error}", dir.display());
             Failure::new(Exit::Usage, message)
         })
     }
+}
+
+/// The commands that have pages: all but the one that prints help.
+fn documented() -> clap::Command {
+    super::command().disable_help_subcommand(true)
 }
 
 /// The roff of one command's page.
@@ -46,5 +51,5 @@ fn page(command: clap::Command) -> Vec<u8> {
 
 fn write_pages(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
-    clap_mangen::generate_to(super::command().disable_help_subcommand(true), dir)
+    clap_mangen::generate_to(documented(), dir)
 }

@@ -5,19 +5,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::ValueEnum;
 use oneport::{
-    client::{Dial, DialError, Endpoint},
+    client::{Dial, DialError, Endpoint, Mux},
     proto::{BoxError, wire::byte},
     services::{
-        Conn, Drainer,
+        Drainer,
         netrpc::{CallError, Channel, Client},
         yamux,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::{
-    task::JoinSet,
-    time::{Instant, timeout_at},
-};
+use tokio::time::timeout;
 use tower::Service;
 
 use super::{
@@ -35,7 +32,8 @@ pub(super) struct Remote {
     /// How calls travel: a connection of their own, or a stream of a yamux session.
     #[arg(long, value_enum, default_value_t = Transport::Single)]
     transport: Transport,
-    /// How long connecting and the answer may take together: 500ms, 10s, 5m.
+    /// How long connecting may take, and then an answer: 500ms, 10s, 5m. A query that waits for a
+    /// change has the time that it asks for on top.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
     timeout: Duration,
 }
@@ -66,8 +64,8 @@ pub(super) struct Connection {
     client: Client<Channel>,
     timeout: Duration,
     addr: String,
-    // Does the work of the yamux session, if there is one; ends with us.
-    _session: JoinSet<()>,
+    // The yamux session that the calls travel in, if there is one; it ends with us.
+    _mux: Option<Mux>,
     // Our connections would take the owner's loss for a drain.
     _drainer: Drainer,
 }
@@ -82,32 +80,25 @@ impl Remote {
         };
         let endpoint = Endpoint::new(&self.addr).tag(first).within(self.timeout);
         let conn = Dial::new(drainer.handle()).call(endpoint).await;
-        let mut conn = conn.map_err(|error| refuse_dial(&error))?;
-        let mut session = JoinSet::new();
-        if self.transport == Transport::Yamux {
-            conn = self.stream(conn, &mut session).await?;
-        }
+        let conn = conn.map_err(|error| refuse_dial(&error))?;
+        let (conn, mux) = match self.transport {
+            Transport::Single => (conn, None),
+            Transport::Yamux => {
+                let mux = Mux::new(conn, yamux::Config::default());
+                let opened = mux.open().await;
+                let stream = opened.map_err(|error| {
+                    Failure::new(Exit::Unreachable, format!("{}: {error}", self.addr))
+                })?;
+                (stream, Some(mux))
+            }
+        };
         Ok(Connection {
             client: Client::new(Channel::new(conn)),
             timeout: self.timeout,
             addr: self.addr.clone(),
-            _session: session,
+            _mux: mux,
             _drainer: drainer,
         })
-    }
-
-    /// One stream of a session of its own.
-    async fn stream(&self, conn: Conn, session: &mut JoinSet<()>) -> Result<Conn, Failure> {
-        let (opener, driver) = yamux::client(conn, yamux::Config::default());
-        let addr = self.addr.clone();
-        session.spawn(async move {
-            if let Err(error) = driver.await {
-                // The stream ends with it, and the call on it says so.
-                tracing::debug!(%addr, %error, "the yamux session ended");
-            }
-        });
-        let opened = opener.open().await;
-        opened.map_err(|error| Failure::new(Exit::Unreachable, format!("{}: {error}", self.addr)))
     }
 }
 
@@ -163,7 +154,7 @@ async fn within<T>(
     time: Duration,
     called: impl Future<Output = Result<T, CallError>>,
 ) -> Result<T, Failure> {
-    match timeout_at(Instant::now() + time, called).await {
+    match timeout(time, called).await {
         Ok(answered) => answered.map_err(|error| refuse_call(addr, &error)),
         Err(_elapsed) => {
             let message = format!("no answer from {addr} within {time:?}");
