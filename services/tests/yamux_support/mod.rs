@@ -1,7 +1,10 @@
 //! A peer that speaks raw frames, and the protocols under test.
 
 #![allow(dead_code, reason = "each test file uses its part")]
-#![allow(clippy::unwrap_used, reason = "a failure of the helper is a failure of the test")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failure of the helper is a failure of the test"
+)]
 
 use std::{
     future::poll_fn,
