@@ -1,5 +1,6 @@
 //! Our client against our server.
 #![cfg(feature = "yamux")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod yamux_support;
 

@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -133,7 +133,7 @@ impl<T: Tenants> Engine<T> {
             }
         }
         if self.eof {
-            return Poll::Ready(self.at_end());
+            return self.poll_end(cx, &turn);
         }
         self.rest();
         self.arm(cx);
@@ -143,10 +143,10 @@ impl<T: Tenants> Engine<T> {
     /// Others have waited long enough; the rest is for the next turn.
     fn give_way(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SessionError>> {
         if self.eof {
-            self.last_turns -= 1;
             if self.last_turns == 0 {
                 return Poll::Ready(self.at_end());
             }
+            self.last_turns -= 1;
         }
         self.shared.ready.yielded();
         cx.waker().wake_by_ref();
@@ -244,7 +244,21 @@ impl<T: Tenants> Engine<T> {
         self.shared.with(|session| session.is_finished()) && self.tenants.is_empty()
     }
 
-    /// The peer has hung up.
+    /// The peer has hung up. Streams that gave way once are ready again after the next turn of the
+    /// runtime, and so are we, behind them.
+    fn poll_end(&mut self, cx: &mut Context<'_>, turn: &Turn) -> Poll<Result<(), SessionError>> {
+        let idle = turn.polls == self.shared.config.polls_per_turn.max(1);
+        if idle || self.last_turns == 0 {
+            return Poll::Ready(self.at_end());
+        }
+        self.last_turns -= 1;
+        if pin!(tokio::task::yield_now()).poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// How the connection ended.
     fn at_end(&self) -> Result<(), SessionError> {
         match self.shared.with(|session| session.parser.is_at_edge()) {
             true => Ok(()),

@@ -19,6 +19,11 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

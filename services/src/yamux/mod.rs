@@ -51,6 +51,8 @@ mod fault;
 pub mod frame;
 mod inbox;
 mod keepalive;
+#[cfg(test)]
+mod machine_tests;
 mod meter;
 mod ready;
 mod receive;

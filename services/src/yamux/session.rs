@@ -502,4 +502,9 @@ impl Session {
     pub(crate) fn stream(&self, key: Key) -> Option<&Stream> {
         self.table.get(key)
     }
+
+    #[cfg(test)]
+    pub(crate) fn set_next_id(&mut self, id: u32) {
+        self.next_id = id;
+    }
 }
