@@ -11,7 +11,7 @@ use super::{
     frame::{Flags, HEADER_LEN, Header, Kind},
     meter,
     session::{Role, Session},
-    table::{Half, Key, Origin},
+    table::{Key, Origin},
     window::INITIAL_WINDOW,
 };
 
@@ -212,8 +212,10 @@ impl Session {
             && stream.permit.is_some()
         {
             self.effects.permits.extend(stream.permit.take());
-            if stream.held {
-                stream.deadline = None;
+            match stream.held {
+                true => stream.deadline = None,
+                // Dropped while it waited.
+                false => self.let_go(key),
             }
         }
     }
@@ -307,10 +309,14 @@ impl Session {
             stream.finished = true;
             self.effects.wake(&mut stream.reader);
             self.effects.permits.extend(stream.permit.take());
-            if stream.local == Half::Open && stream.held {
+            if stream.held {
                 stream.deadline = None;
             }
+            let dropped = stream.origin == Origin::Ours && !stream.held;
             self.tidy(key);
+            if dropped {
+                self.let_go(key);
+            }
         }
     }
 

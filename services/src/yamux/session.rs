@@ -299,12 +299,16 @@ impl Session {
     }
 
     /// The stream of an application that is gone without having come to its end.
-    fn let_go(&mut self, key: Key) {
+    pub(crate) fn let_go(&mut self, key: Key) {
         let Some(stream) = self.table.get_mut(key) else {
             return;
         };
         if stream.is_over() {
             self.tidy(key);
+        } else if stream.permit.is_some() {
+            // The peer has it in its backlog still, where a reset would not make room: the reset
+            // follows the ACK, or the time for that.
+            self.discard_inbox(key);
         } else if stream.local == Half::Open || !stream.inbox.is_empty() {
             self.reset(key, StreamError::Reset);
         } else {
