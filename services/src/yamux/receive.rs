@@ -58,7 +58,8 @@ impl Parser {
 pub(crate) enum Room {
     /// Stop there: the protocol may take some first.
     Stop,
-    /// Reset it: the protocol was asked and takes none.
+    /// Go on by one frame, and reset the stream if it opens one: the protocol was asked and takes
+    /// none.
     Refuse,
 }
 
@@ -67,7 +68,7 @@ impl Session {
     pub(crate) fn receive(
         &mut self,
         chunk: &mut Bytes,
-        room: Room,
+        mut room: Room,
         now: Instant,
     ) -> Result<(), SessionError> {
         while !chunk.is_empty() {
@@ -80,6 +81,7 @@ impl Session {
             }
             if let Some(header) = self.parser.header(chunk)? {
                 self.receive_header(header, now)?;
+                room = Room::Stop;
             }
         }
         if chunk.is_empty() {
@@ -167,7 +169,6 @@ impl Session {
         let full = self.role == Role::Client
             || self.leaving
             || self.table.open() >= self.config.max_streams
-            || self.silent >= self.config.max_silent
             || self.waiting.len() >= self.config.accept_backlog;
         if full {
             if !self.floods.resets.take(now) {
@@ -179,7 +180,6 @@ impl Session {
             return Ok(None);
         }
         let (key, _) = self.table.insert(id, Origin::Waiting);
-        self.silent += 1;
         self.waiting.push_back(key);
         self.arm(key, after(now, self.config.silent_timeout));
         Ok(Some(key))
