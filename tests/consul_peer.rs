@@ -137,11 +137,9 @@ fn our_command_line_works_against_consul() {
 
     good(&cli(&["kv", "put", "cli/one", "first"]));
     good(&cli(&["kv", "put", "cli/two", "second"]));
-    // Not a terminal: the value and nothing around it.
-    assert_eq!(
-        good(&cli(&["kv", "get", "cli/one"])).trim_end_matches('\n'),
-        "first"
-    );
+    let entry = json(&cli(&["kv", "get", "cli/one"]));
+    assert_eq!(entry["Value"], "first", "{entry}");
+    assert_eq!(good(&cli(&["kv", "get", "cli/one", "--raw"])), "first");
     let list = good(&cli(&["kv", "list", "cli/"]));
     assert!(
         list.contains("cli/one") && list.contains("cli/two"),

@@ -179,7 +179,10 @@ async fn a_stream_dropped_unfinished_says_so() {
     let unread = opener.open().await.unwrap();
     let mut closed = opener.open().await.unwrap();
     peer.expect(&[syn(1), syn(3)]).await;
+    // Not before it is accepted: until then it takes up room at the peer.
     drop(unread);
+    peer.expect_quiet().await;
+    peer.send(&[ack(1)]).await;
     peer.expect(&[rst(1)]).await;
     closed.shutdown().await.unwrap();
     peer.expect(&[fin(3)]).await;

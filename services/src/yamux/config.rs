@@ -14,9 +14,10 @@ pub const PROBATION: usize = 40 * 1024;
 pub const STREAM_COST: usize = 1792;
 /// Streams open in one session at once. A Consul agent holds one per blocking query.
 pub const MAX_STREAMS: usize = 4096;
-/// Streams that wait for the protocol to be ready.
+/// Streams that wait for the protocol to be ready. Go's library has as many un-acknowledged at once,
+/// so that none of its streams is ever refused for this.
 pub const ACCEPT_BACKLOG: usize = 256;
-/// Streams opened by the peer that have not carried a byte yet.
+/// Streams accepted that have not carried a byte yet.
 pub const MAX_SILENT: usize = 256;
 /// How long a stream may be open without a byte.
 pub const SILENT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -84,10 +85,11 @@ pub struct Config {
     pub probation: usize,
     /// Streams open at once; one more is reset. Default [`MAX_STREAMS`].
     pub max_streams: usize,
-    /// Streams waiting for the protocol to be ready; one more is reset. Default
-    /// [`ACCEPT_BACKLOG`].
+    /// Streams waiting, without an ACK, for the protocol to be ready or for their first byte; one
+    /// more is reset. At least 1. Default [`ACCEPT_BACKLOG`].
     pub accept_backlog: usize,
-    /// Streams of the peer without a byte yet; one more is reset. Default [`MAX_SILENT`].
+    /// Streams of the peer that the protocol has taken without a byte on them yet; one more waits
+    /// for its first byte in the backlog. Default [`MAX_SILENT`].
     pub max_silent: usize,
     /// How long a stream of the peer may be without a byte before it is reset. Default
     /// [`SILENT_TIMEOUT`].

@@ -11,7 +11,7 @@ use super::{
     meter,
     probation::Parked,
     session::{Role, Session},
-    table::{Half, Key, Origin},
+    table::{Key, Origin},
     window::INITIAL_WINDOW,
 };
 
@@ -58,7 +58,8 @@ impl Parser {
 pub(crate) enum Room {
     /// Stop there: the protocol may take some first.
     Stop,
-    /// Reset it: the protocol was asked and takes none.
+    /// Go on by one frame, and reset the stream if it opens one: the protocol was asked and takes
+    /// none.
     Refuse,
 }
 
@@ -67,7 +68,7 @@ impl Session {
     pub(crate) fn receive(
         &mut self,
         chunk: &mut Bytes,
-        room: Room,
+        mut room: Room,
         now: Instant,
     ) -> Result<(), SessionError> {
         self.first = None;
@@ -84,6 +85,7 @@ impl Session {
             self.probation.received(before - chunk.len());
             if let Some(header) = header {
                 self.receive_header(header, now)?;
+                room = Room::Stop;
             }
         }
         if chunk.is_empty() {
@@ -181,7 +183,6 @@ impl Session {
         let full = self.role == Role::Client
             || self.leaving
             || self.table.open() + parked >= self.config.max_streams
-            || self.silent + parked >= self.config.max_silent
             || self.waiting.len() + parked >= self.config.accept_backlog;
         let opened = Parked {
             id: header.stream,
@@ -242,8 +243,10 @@ impl Session {
             && stream.permit.is_some()
         {
             self.effects.permits.extend(stream.permit.take());
-            if stream.held {
-                stream.deadline = None;
+            match stream.held {
+                true => stream.deadline = None,
+                // Dropped while it waited.
+                false => self.let_go(key),
             }
         }
     }
@@ -338,10 +341,14 @@ impl Session {
             stream.finished = true;
             self.effects.wake(&mut stream.reader);
             self.effects.permits.extend(stream.permit.take());
-            if stream.local == Half::Open && stream.held {
+            if stream.held {
                 stream.deadline = None;
             }
+            let dropped = stream.origin == Origin::Ours && !stream.held;
             self.tidy(key);
+            if dropped {
+                self.let_go(key);
+            }
         }
     }
 

@@ -161,14 +161,14 @@ impl<P: Protocol> Tenants for Tenancy<P> {
         shared: &Arc<Shared>,
         polls: &mut usize,
     ) -> Result<(), SessionError> {
-        let (cancelled, waiting) = shared.with(|session| {
+        let (cancelled, can_accept) = shared.with(|session| {
             let cancelled = std::mem::take(&mut session.cancelled);
-            (cancelled, session.waiting.len())
+            (cancelled, session.can_accept())
         });
         for key in cancelled {
             self.evict(key);
         }
-        if waiting > 0 {
+        if can_accept {
             self.begin(cx, shared)?;
         }
         self.reap(cx);
@@ -220,7 +220,7 @@ impl<P: Protocol> Tenancy<P> {
                 Ok(future) => self.settle(key, future, shared),
                 Err(_) => panicked(key, shared),
             }
-            if shared.with(|session| session.waiting.is_empty()) {
+            if !shared.with(|session| session.can_accept()) {
                 return Ok(());
             }
         }

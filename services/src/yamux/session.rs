@@ -125,7 +125,7 @@ pub(crate) struct Session {
     pub(crate) effects: Effects,
     /// Opened by the peer, not yet taken by the protocol.
     pub(crate) waiting: VecDeque<Key>,
-    /// How many streams of the peer have not carried a byte.
+    /// How many streams that the protocol has taken have not carried a byte.
     pub(crate) silent: usize,
     /// Received and not read, over all streams.
     pub(crate) unread: usize,
@@ -252,18 +252,35 @@ impl Session {
         }
     }
 
-    /// The protocol takes a waiting stream: it is accepted now. `None` when there is none, or when
-    /// so much is to be sent that nothing new is begun.
-    pub(crate) fn accept(&mut self) -> Option<Key> {
+    /// Whether a waiting stream may be given to the protocol: nothing new is begun while much is to
+    /// be sent, and silent streams are only begun up to their limit.
+    pub(crate) fn can_accept(&self) -> bool {
+        self.next_waiting().is_some()
+    }
+
+    /// The place of the stream that is begun next. Those beyond the limit of silent streams wait
+    /// without an ACK, which holds a well-behaved peer back; one that speaks passes them by.
+    fn next_waiting(&self) -> Option<usize> {
         if self.outgoing() >= self.config.max_outgoing {
             return None;
         }
-        let key = self.waiting.pop_front()?;
+        if self.silent < self.config.max_silent {
+            return (!self.waiting.is_empty()).then_some(0);
+        }
+        self.waiting
+            .iter()
+            .position(|key| self.stream(*key).is_some_and(|stream| !stream.is_silent()))
+    }
+
+    /// The protocol takes a waiting stream: it is acknowledged now.
+    pub(crate) fn accept(&mut self) -> Option<Key> {
+        let key = self.waiting.remove(self.next_waiting()?)?;
         let stream = self.table.get_mut(key)?;
         stream.origin = Origin::Accepted;
         stream.held = true;
         stream.last_words = LastWords::Undecided;
         let id = stream.id;
+        self.silent += usize::from(stream.is_silent());
         self.emit(Header::window(id, Flags::ACK, 0));
         meter::stream_opened(self.role);
         Some(key)
@@ -283,7 +300,6 @@ impl Session {
     /// Gives a stream of the peer a place; it waits for the protocol.
     pub(crate) fn admit(&mut self, opened: Parked) -> Key {
         let (key, _) = self.table.insert(opened.id, Origin::Waiting);
-        self.silent += 1;
         self.waiting.push_back(key);
         self.arm(key, after(opened.since, self.config.silent_timeout));
         self.effects.nudge = true;
@@ -330,12 +346,16 @@ impl Session {
     }
 
     /// The stream of an application that is gone without having come to its end.
-    fn let_go(&mut self, key: Key) {
+    pub(crate) fn let_go(&mut self, key: Key) {
         let Some(stream) = self.table.get_mut(key) else {
             return;
         };
         if stream.is_over() {
             self.tidy(key);
+        } else if stream.permit.is_some() {
+            // The peer has it in its backlog still, where a reset would not make room: the reset
+            // follows the ACK, or the time for that.
+            self.discard_inbox(key);
         } else if stream.local == Half::Open || !stream.inbox.is_empty() {
             self.reset(key, StreamError::Reset);
         } else {
@@ -433,7 +453,7 @@ impl Session {
         {
             stream.heard = true;
             stream.deadline = None;
-            self.silent -= 1;
+            self.silent -= usize::from(stream.origin == Origin::Accepted);
         }
     }
 
