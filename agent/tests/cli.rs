@@ -32,7 +32,7 @@ impl Agent {
         // The last row of the table ends the greeting.
         while !greeting
             .iter()
-            .any(|line: &String| line.starts_with("0x16"))
+            .any(|line: &String| line.starts_with("0x08"))
         {
             let mut line = String::new();
             assert!(stdout.read_line(&mut line).unwrap() > 0, "{greeting:?}");
