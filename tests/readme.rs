@@ -21,5 +21,8 @@ async fn the_table_is_the_one_that_is_printed() {
     };
     let agent = Agent::bind(config).await.unwrap();
     let table = agent.port().to_string();
-    assert!(README.contains(&table), "README.md shows another table than:\n{table}");
+    assert!(
+        README.contains(&table),
+        "README.md shows another table than:\n{table}"
+    );
 }
