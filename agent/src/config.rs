@@ -44,7 +44,9 @@ pub struct Config {
     pub first_byte: Duration,
     /// What a net/rpc request may be.
     pub netrpc: netrpc::Config,
-    /// What a yamux session may take.
+    /// What a yamux session may take. The default is the library's, but for
+    /// [`probation`](yamux::Config::probation): all streams are net/rpc here, which proves its
+    /// peers, so strangers get [`PROBATION`](yamux::config::PROBATION) bytes.
     pub yamux: yamux::Config,
     /// Reads that wait.
     pub queries: QueryConfig,
@@ -99,7 +101,10 @@ impl Default for Config {
             listen: ListenConfig::default(),
             first_byte: FIRST_BYTE_WITHIN,
             netrpc: netrpc::Config::default(),
-            yamux: yamux::Config::default(),
+            yamux: yamux::Config {
+                probation: yamux::config::PROBATION,
+                ..yamux::Config::default()
+            },
             queries: QueryConfig::default(),
             tombstones: TombstoneConfig::default(),
         }
@@ -253,6 +258,7 @@ fn sessions(config: &yamux::Config) -> Result<(), ConfigError> {
     let limit = format!("at least yamux.max_unread, {}", config.max_unread);
     check("yamux.fatal_unread", config.fatal_unread, fits, &limit)?;
     for (field, time) in [
+        ("yamux.first_frame", config.first_frame),
         ("yamux.silent_timeout", config.silent_timeout),
         ("yamux.open_timeout", config.open_timeout),
         ("yamux.close_timeout", config.close_timeout),

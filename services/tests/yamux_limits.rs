@@ -20,12 +20,13 @@ use oneport_services::{
     BoxProtocol, Conn, Drainer,
     yamux::{
         Config, OpenError,
+        config::STREAM_COST,
         frame::{Flags, Header, Kind},
     },
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, duplex},
-    time::{advance, timeout},
+    time::{Instant, advance, timeout},
 };
 use tower::{Service, service_fn};
 use yamux_support::*;
@@ -584,4 +585,75 @@ async fn reading_through_a_strangers_eyes() {
     ])
     .await;
     peer.expect_quiet().await;
+}
+
+/// Room for two streams, beyond what was received.
+fn on_probation() -> Config {
+    Config {
+        probation: 2 * STREAM_COST,
+        ..Config::default()
+    }
+}
+
+#[tokio::test]
+async fn strangers_have_few_streams_until_one_proves_itself() {
+    let mut peer = Peer::new(echo(), on_probation());
+    peer.send(&[syn(1), syn(3), syn(5), syn(7)]).await;
+    peer.expect(&[ack(1), ack(3)]).await;
+    peer.expect_quiet().await;
+    // An answer is proof; then the others are accepted in their order.
+    peer.send(&[data(1, b"x")]).await;
+    peer.expect(&[data(1, b"x"), ack(5), ack(7)]).await;
+    peer.send(&[data(7, b"y")]).await;
+    peer.expect(&[data(7, b"y")]).await;
+}
+
+#[tokio::test]
+async fn a_stranger_pays_with_what_it_sends() {
+    // Eight bytes pay for one; the header that asks counts too.
+    let price = 8 * STREAM_COST - 5 * 12;
+    for (paid, admitted) in [(price, true), (price - 1, false)] {
+        let mut peer = Peer::new(deaf(), on_probation());
+        let paid = vec![7; paid];
+        peer.send(&[syn(1), syn(3), data(1, &paid), syn(5)]).await;
+        peer.expect(&[ack(1), ack(3)]).await;
+        peer.send(&[data(5, b"z")]).await;
+        let answer = if admitted { ack(5) } else { rst(5) };
+        peer.expect(&[answer]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_parked_stream_is_a_stream() {
+    let opened = [syn(1), syn(3), syn(5)];
+    let mut twice = Peer::new(deaf(), on_probation());
+    twice.send(&opened).await;
+    twice.expect(&[ack(1), ack(3)]).await;
+    twice.send(&[syn(5)]).await;
+    assert_eq!(
+        twice.expect_fault().await,
+        "yamux: second SYN for an open stream"
+    );
+
+    let mut reset = Peer::new(deaf(), on_probation());
+    reset.send(&opened).await;
+    reset.expect(&[ack(1), ack(3)]).await;
+    reset.send(&[fin(5)]).await;
+    reset.expect(&[rst(5)]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parked_stream_is_not_silent_for_ever() {
+    let start = Instant::now();
+    let mut peer = Peer::new(deaf(), on_probation());
+    peer.send(&[syn(1), syn(3), syn(5)]).await;
+    peer.expect(&[ack(1), ack(3)]).await;
+    let ends = [
+        peer.next().await,
+        peer.next().await,
+        peer.next().await,
+        peer.next().await,
+    ];
+    assert_eq!(start.elapsed(), Duration::from_secs(30));
+    assert!(ends.contains(&Some(rst(5))), "{ends:?}");
 }

@@ -25,10 +25,37 @@ fn millis(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
+/// The recorded client never sends a frame.
+fn patient() -> Config {
+    Config {
+        first_frame: Duration::MAX,
+        ..Config::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_frame_has_a_deadline() {
+    for (at, lives) in [(9_999, true), (10_001, false)] {
+        let start = Instant::now();
+        let mut peer = Peer::new(echo(), Config::default());
+        sleep_until(start + millis(at)).await;
+        if lives {
+            peer.send(&[ping(Flags::SYN, 7)]).await;
+            peer.expect(&[ping(Flags::ACK, 7)]).await;
+            peer.expect(&[ping(Flags::SYN, 0)]).await;
+            assert_eq!(start.elapsed(), millis(30_000));
+        } else {
+            assert_eq!(peer.next().await, None);
+            let why = peer.session.await.unwrap().unwrap_err();
+            assert_eq!(why.to_string(), "yamux: no frame in time");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_recorded_keepalive() {
     let start = Instant::now();
-    let mut peer = Peer::new(echo(), Config::default());
+    let mut peer = Peer::new(echo(), patient());
     assert_eq!(peer.next().await, Some(ping(Flags::SYN, 0)));
     assert_eq!(start.elapsed(), millis(30_000));
     assert_eq!(peer.next().await, None);
@@ -41,7 +68,7 @@ async fn the_recorded_keepalive() {
 async fn answers_keep_it_alive_until_they_are_late() {
     for (late, lives) in [(9_999, true), (10_001, false)] {
         let start = Instant::now();
-        let mut peer = Peer::new(echo(), Config::default());
+        let mut peer = Peer::new(echo(), patient());
         peer.expect(&[ping(Flags::SYN, 0)]).await;
         sleep_until(start + millis(30_000 + late)).await;
         if lives {

@@ -4,6 +4,14 @@ use tokio::time::{Duration, Instant};
 
 use super::budget::Budget;
 
+/// How long a connection may be silent before the first byte of its first frame.
+pub const FIRST_FRAME: Duration = Duration::from_secs(10);
+/// What the streams of a session should cost at most before one of them has carried a whole request,
+/// in bytes: with what the session itself takes it stays below 64 KiB beyond what was sent.
+pub const PROBATION: usize = 40 * 1024;
+/// What a stream counts as in [`Config::probation`], in bytes: its place in the session and a
+/// net/rpc session on it, rounded up.
+pub const STREAM_COST: usize = 1792;
 /// Streams open in one session at once. A Consul agent holds one per blocking query.
 pub const MAX_STREAMS: usize = 4096;
 /// Streams that wait for the protocol to be ready.
@@ -65,6 +73,15 @@ pub const POLLS_PER_TURN: usize = 256;
 /// The limits of a session. Every default is a constant of this module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// How long a client may be silent before the first byte of its first frame; then the session
+    /// ends. Default [`FIRST_FRAME`].
+    pub first_frame: Duration,
+    /// What the streams of a session may cost, in bytes beyond an eighth of those received and at
+    /// [`STREAM_COST`] each, before one of them has carried a whole request ([`Conn::prove`](crate::Conn::prove)) or was answered. What is
+    /// opened beyond waits until then, or is reset if it carries data. Default `usize::MAX`, which
+    /// trusts everybody at once; [`PROBATION`] is meant for protocols that prove their peers, as
+    /// net/rpc does.
+    pub probation: usize,
     /// Streams open at once; one more is reset. Default [`MAX_STREAMS`].
     pub max_streams: usize,
     /// Streams waiting for the protocol to be ready; one more is reset. Default
@@ -120,6 +137,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Config {
         Config {
+            first_frame: FIRST_FRAME,
+            probation: usize::MAX,
             max_streams: MAX_STREAMS,
             accept_backlog: ACCEPT_BACKLOG,
             max_silent: MAX_SILENT,

@@ -26,6 +26,8 @@ use crate::Conn;
 
 /// Reads in one turn of the session, before other tasks of the runtime get theirs.
 const READS_PER_TURN: usize = 16;
+/// With so much to send, it is sent before more is read.
+const SEND_AT: usize = 32 * 1024;
 /// Turns in which streams that were ready at the end of the connection may finish.
 const LAST_TURNS: usize = 16;
 /// How long a session that ends may take to say so and to see the peer hang up.
@@ -120,7 +122,7 @@ impl<T: Tenants> Engine<T> {
         };
         self.tick(cx, turn.now)?;
         loop {
-            self.work(cx, &mut turn)?;
+            let more = self.work(cx, &mut turn)?;
             self.send(cx, turn.now)?;
             if self.is_finished() {
                 return Poll::Ready(Ok(()));
@@ -128,7 +130,7 @@ impl<T: Tenants> Engine<T> {
             if turn.polls == 0 || turn.reads == 0 {
                 return self.give_way(cx);
             }
-            if self.shared.ready.leave() {
+            if !more && self.shared.ready.leave() {
                 break;
             }
         }
@@ -166,22 +168,26 @@ impl<T: Tenants> Engine<T> {
         self.shared.with(|session| session.tick(now))
     }
 
-    /// Nothing is read while a stream is ready; nothing is written before a read would block.
-    fn work(&mut self, cx: &mut Context<'_>, turn: &mut Turn) -> Result<(), SessionError> {
+    /// Nothing is read while a stream is ready; little is written before a read would block. True
+    /// when there is more to do once that is sent.
+    fn work(&mut self, cx: &mut Context<'_>, turn: &mut Turn) -> Result<bool, SessionError> {
         loop {
             self.tenants.poll(cx, &self.shared, &mut turn.polls)?;
             if turn.polls == 0 {
-                return Ok(());
+                return Ok(false);
             }
             if !self.chunk.is_empty() {
                 self.feed(turn.now)?;
                 continue;
             }
             if self.eof || turn.reads == 0 {
-                return Ok(());
+                return Ok(false);
+            }
+            if self.shared.with(|session| session.out.len()) >= SEND_AT && !self.is_clogged() {
+                return Ok(true);
             }
             match self.conn.poll_chunk(cx)? {
-                Poll::Pending => return Ok(()),
+                Poll::Pending => return Ok(false),
                 Poll::Ready(chunk) => {
                     turn.reads -= 1;
                     self.eof = chunk.is_empty();
@@ -189,6 +195,11 @@ impl<T: Tenants> Engine<T> {
                 }
             }
         }
+    }
+
+    /// The transport takes nothing now.
+    fn is_clogged(&self) -> bool {
+        !self.sending.is_empty()
     }
 
     fn feed(&mut self, now: Instant) -> Result<(), SessionError> {

@@ -76,6 +76,9 @@ pub enum SessionError {
     /// The peer said that we did, or that it failed: a go-away with a code other than 0.
     #[error("yamux: the peer ended the session with code {0}")]
     GoneAway(u32),
+    /// Nothing came at all.
+    #[error("yamux: no frame in time")]
+    Silent,
     /// A ping was not answered in time.
     #[error("yamux: keepalive failed")]
     KeepaliveFailed,

@@ -54,6 +54,7 @@ mod keepalive;
 #[cfg(test)]
 mod machine_tests;
 mod meter;
+mod probation;
 mod ready;
 mod receive;
 mod server;

@@ -6,10 +6,10 @@ use bytes::{Buf, Bytes};
 use tokio::time::Instant;
 
 use super::{
-    config::after,
     fault::{Fault, SessionError, StreamError},
     frame::{Flags, HEADER_LEN, Header, Kind},
     meter,
+    probation::Parked,
     session::{Role, Session},
     table::{Half, Key, Origin},
     window::INITIAL_WINDOW,
@@ -70,6 +70,7 @@ impl Session {
         room: Room,
         now: Instant,
     ) -> Result<(), SessionError> {
+        self.first = None;
         while !chunk.is_empty() {
             if let Some(body) = self.parser.body {
                 self.receive_body(body, chunk)?;
@@ -78,7 +79,10 @@ impl Session {
             if room == Room::Stop && self.waiting.len() >= self.config.accept_backlog {
                 break;
             }
-            if let Some(header) = self.parser.header(chunk)? {
+            let before = chunk.len();
+            let header = self.parser.header(chunk)?;
+            self.probation.received(before - chunk.len());
+            if let Some(header) = header {
                 self.receive_header(header, now)?;
             }
         }
@@ -122,14 +126,7 @@ impl Session {
         if header.stream == 0 {
             return Err(Fault::StreamZero);
         }
-        let mut known = self.table.find(header.stream);
-        if header.flags.has(Flags::SYN) {
-            if known.is_some() {
-                return Err(Fault::DuplicateSyn);
-            }
-            known = self.opened(header.stream, now)?;
-        }
-        let Some(key) = known else {
+        let Some(key) = self.stream_of(header, now)? else {
             return self.receive_unknown(header, now);
         };
         if header.flags.has(Flags::ACK) {
@@ -162,27 +159,60 @@ impl Session {
         Ok(())
     }
 
-    /// A stream that the peer opens; `None` when it is refused.
-    fn opened(&mut self, id: u32, now: Instant) -> Result<Option<Key>, Fault> {
+    /// The stream that a frame is for, opened by it if need be; `None` when there is none.
+    fn stream_of(&mut self, header: Header, now: Instant) -> Result<Option<Key>, Fault> {
+        let known = self.table.find(header.stream);
+        let parked = known.is_none() && self.probation.holds(header.stream);
+        if header.flags.has(Flags::SYN) {
+            if known.is_some() || parked {
+                return Err(Fault::DuplicateSyn);
+            }
+            return self.opened(header, now);
+        }
+        if parked {
+            return self.spoke_up(header, now);
+        }
+        Ok(known)
+    }
+
+    /// A stream that the peer opens; `None` when it is refused, or put aside.
+    fn opened(&mut self, header: Header, now: Instant) -> Result<Option<Key>, Fault> {
+        let parked = self.probation.parked();
         let full = self.role == Role::Client
             || self.leaving
-            || self.table.open() >= self.config.max_streams
-            || self.silent >= self.config.max_silent
-            || self.waiting.len() >= self.config.accept_backlog;
-        if full {
-            if !self.floods.resets.take(now) {
-                return Err(Fault::ResetFlood);
-            }
-            self.emit(Header::window(id, Flags::RST, 0));
-            meter::reset(self.role, meter::By::Us);
-            self.table.graves().bury(id, INITIAL_WINDOW);
+            || self.table.open() + parked >= self.config.max_streams
+            || self.silent + parked >= self.config.max_silent
+            || self.waiting.len() + parked >= self.config.accept_backlog;
+        let opened = Parked {
+            id: header.stream,
+            since: now,
+        };
+        if !full && self.probation.admits(self.table.open()) {
+            return Ok(Some(self.admit(opened)));
+        }
+        if !full && header.length == 0 && header.flags == Flags::SYN {
+            self.park(header.stream, now);
             return Ok(None);
         }
-        let (key, _) = self.table.insert(id, Origin::Waiting);
-        self.silent += 1;
-        self.waiting.push_back(key);
-        self.arm(key, after(now, self.config.silent_timeout));
-        Ok(Some(key))
+        self.refused(header.stream, now)
+    }
+
+    /// A stream that was put aside is silent no more.
+    fn spoke_up(&mut self, header: Header, now: Instant) -> Result<Option<Key>, Fault> {
+        let admitted = self.probation.admits(self.table.open());
+        let parked = self.probation.take(header.stream);
+        match parked.filter(|_| admitted) {
+            Some(parked) => Ok(Some(self.admit(parked))),
+            None => self.refused(header.stream, now),
+        }
+    }
+
+    fn refused(&mut self, id: u32, now: Instant) -> Result<Option<Key>, Fault> {
+        if !self.floods.resets.take(now) {
+            return Err(Fault::ResetFlood);
+        }
+        self.turn_away(id);
+        Ok(None)
     }
 
     /// A frame for a stream that is not there: its payload is drained.
@@ -268,6 +298,7 @@ impl Session {
             return Ok(());
         }
         self.unread += piece.len();
+        self.probation.received(piece.len());
         if stream.inbox.is_empty() {
             self.touched.push(key);
         }

@@ -22,10 +22,15 @@ use super::{
     frame::{Flags, GoAway, Header},
     keepalive::{Beat, Keepalive},
     meter,
+    probation::{Parked, Probation},
     ready::ReadyList,
     receive::Parser,
     table::{Half, Key, LastWords, Origin, Stream, Table},
+    window::INITIAL_WINDOW,
 };
+
+/// How many streams that were turned away are remembered of a peer on probation.
+const STRANGERS_GRAVES: usize = 256;
 
 /// Which end of the session we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +119,9 @@ pub(crate) struct Session {
     pub(crate) parser: Parser,
     pub(crate) floods: Floods,
     pub(crate) keepalive: Keepalive,
+    pub(crate) probation: Probation,
+    /// By when the first frame has to begin; `None` once it has, and for a client.
+    pub(crate) first: Option<Instant>,
     pub(crate) effects: Effects,
     /// Opened by the peer, not yet taken by the protocol.
     pub(crate) waiting: VecDeque<Key>,
@@ -172,6 +180,8 @@ impl Session {
                 unknown: Bucket::new(config.unknown_frames, now),
             },
             keepalive: Keepalive::new(&config, now),
+            probation: Probation::new(config.probation),
+            first: (role == Role::Server).then(|| after(now, config.first_frame)),
             config,
             effects: Effects::default(),
             waiting: VecDeque::new(),
@@ -257,6 +267,27 @@ impl Session {
         self.emit(Header::window(id, Flags::ACK, 0));
         meter::stream_opened(self.role);
         Some(key)
+    }
+
+    /// The peer has sent a whole request, or was answered: what it opened before is begun.
+    pub(crate) fn prove(&mut self) {
+        if self.probation.is_over() {
+            return;
+        }
+        self.probation.end();
+        for parked in self.probation.take_all() {
+            self.admit(parked);
+        }
+    }
+
+    /// Gives a stream of the peer a place; it waits for the protocol.
+    pub(crate) fn admit(&mut self, opened: Parked) -> Key {
+        let (key, _) = self.table.insert(opened.id, Origin::Waiting);
+        self.silent += 1;
+        self.waiting.push_back(key);
+        self.arm(key, after(opened.since, self.config.silent_timeout));
+        self.effects.nudge = true;
+        key
     }
 
     // ---- ends
@@ -413,6 +444,7 @@ impl Session {
             self.fail(key, StreamError::SessionClosed);
         }
         self.waiting.clear();
+        self.probation.take_all();
         self.effects.nudge = true;
     }
 
@@ -424,6 +456,19 @@ impl Session {
         self.emit(Header::go_away(GoAway::Normal));
         for key in std::mem::take(&mut self.waiting) {
             self.reset(key, StreamError::Reset);
+        }
+        for parked in self.probation.take_all() {
+            self.turn_away(parked.id);
+        }
+    }
+
+    /// Resets a stream of the peer that has no place.
+    pub(crate) fn turn_away(&mut self, id: u32) {
+        self.emit(Header::window(id, Flags::RST, 0));
+        meter::reset(self.role, meter::By::Us);
+        // A stranger's late frames are borne for fewer streams: each costs us more than its SYN.
+        if self.probation.is_over() || self.table.graves().len() < STRANGERS_GRAVES {
+            self.table.graves().bury(id, INITIAL_WINDOW);
         }
     }
 
@@ -447,21 +492,35 @@ impl Session {
             && !stream.is_over()
         {
             stream.deadline = Some(deadline);
-            if self.sweep.is_none_or(|sweep| deadline < sweep) {
-                self.sweep = Some(deadline);
-                self.effects.nudge = true;
-            }
+            self.sweep_at(deadline);
         }
+    }
+
+    fn sweep_at(&mut self, deadline: Instant) {
+        if self.sweep.is_none_or(|sweep| deadline < sweep) {
+            self.sweep = Some(deadline);
+            self.effects.nudge = true;
+        }
+    }
+
+    /// Puts a silent stream aside until the peer has proven itself.
+    pub(crate) fn park(&mut self, id: u32, now: Instant) {
+        self.probation.park(id, now);
+        self.sweep_at(after(now, self.config.silent_timeout));
     }
 
     /// When [`tick`](Session::tick) has something to do.
     pub(crate) fn deadline(&self) -> Instant {
         let beat = self.keepalive.deadline();
-        self.sweep.map_or(beat, |sweep| sweep.min(beat))
+        let others = self.sweep.into_iter().chain(self.first);
+        others.fold(beat, Instant::min)
     }
 
     /// Does what is due: pings, and the end of streams whose time is over.
     pub(crate) fn tick(&mut self, now: Instant) -> Result<(), SessionError> {
+        if self.first.is_some_and(|first| first <= now) {
+            return Err(SessionError::Silent);
+        }
         match self.keepalive.beat(now) {
             Beat::Nothing => {}
             Beat::Ping(value) => self.emit(Header::ping(Flags::SYN, value)),
@@ -475,12 +534,17 @@ impl Session {
 
     fn sweep_streams(&mut self, now: Instant) {
         self.sweep = None;
+        let timeout = self.config.silent_timeout;
+        for parked in self.probation.take_silent(now, timeout) {
+            self.turn_away(parked.id);
+        }
+        if let Some(oldest) = self.probation.oldest() {
+            self.sweep_at(after(oldest, timeout));
+        }
         for key in self.table.keys() {
             match self.table.get(key).and_then(|stream| stream.deadline) {
                 Some(deadline) if deadline <= now => self.reset(key, StreamError::TimedOut),
-                Some(deadline) => {
-                    self.sweep = Some(self.sweep.map_or(deadline, |sweep| sweep.min(deadline)));
-                }
+                Some(deadline) => self.sweep_at(deadline),
                 None => {}
             }
         }

@@ -10,7 +10,10 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{session::Shared, table::Key};
+use super::{
+    session::{Session, Shared},
+    table::Key,
+};
 use crate::io::Io;
 
 /// The inside of a stream's [`Conn`](crate::Conn): a key to the session, no buffer of its own.
@@ -39,6 +42,10 @@ impl Io for YamuxStream {
 
     fn put(&mut self, write: &mut dyn FnMut(&mut BytesMut)) {
         self.shared.with(|session| session.put(self.key, write));
+    }
+
+    fn prove(&mut self) {
+        self.shared.with(Session::prove);
     }
 }
 

@@ -239,6 +239,11 @@ const GRAVES: usize = super::config::MAX_STREAMS;
 const LATE_FRAMES: u8 = 4;
 
 impl Graves {
+    /// How many are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+
     /// Remembers a stream on which the peer could still send `bytes`.
     pub(crate) fn bury(&mut self, id: u32, bytes: u32) {
         let frames = LATE_FRAMES;

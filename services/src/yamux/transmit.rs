@@ -23,6 +23,7 @@ impl Session {
     /// Lets `write` append to the stream: straight into the session's output behind a header that
     /// is completed afterwards, if credit allows, else to what is pending.
     pub(crate) fn put(&mut self, key: Key, write: &mut dyn FnMut(&mut BytesMut)) {
+        self.prove();
         let Some(stream) = self.table.get_mut(key) else {
             return;
         };
@@ -60,6 +61,7 @@ impl Session {
         buf: &[u8],
         cx: &mut Context<'_>,
     ) -> Poll<Result<usize, StreamError>> {
+        self.prove();
         let room = self.config.max_outgoing.saturating_sub(self.outgoing());
         let Some(stream) = self.table.get_mut(key) else {
             return Poll::Ready(Err(StreamError::SessionClosed));
