@@ -60,11 +60,7 @@ const GRPC: &str = "gRPC is not served yet (D10)";
 const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// Differences that no row explains: file, name, reason. To be empty.
-const KNOWN_DIFFERENCES: &[(&str, &str, &str)] = &[(
-    "consul-1.13/mux-timeouts.txt",
-    "byte 4 then silence",
-    "D6 says 10 s; a yamux session that never spoke is not timed yet",
-)];
+const KNOWN_DIFFERENCES: &[(&str, &str, &str)] = &[];
 
 /// What clients say in each file, and what has to be there before.
 fn cases(file: &str, recordings: &[Recording]) -> (Vec<Case>, Vec<Case>) {
