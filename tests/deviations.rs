@@ -63,6 +63,8 @@ const PROBES: &[(&str, Probe)] = probes! {
     "D22" => no_session_is_known,
     "D23" => an_old_tombstone_hides_no_deletion,
     "D24" => an_empty_list_sleeps_on,
+    "D25" => a_query_ends_with_its_caller,
+    "D26" => a_stranger_has_few_streams,
 };
 
 #[tokio::test(start_paused = true)]
@@ -554,4 +556,34 @@ async fn an_empty_list_sleeps_on() {
         apply(&mut writer, "set", "b"),
     );
     assert!(lasted >= Duration::from_secs(10), "{lasted:?}");
+}
+
+async fn a_query_ends_with_its_caller() {
+    let mut query = KeyRequest {
+        key: "k".into(),
+        ..KeyRequest::default()
+    };
+    query.query.min_query_index = 1_000_000;
+    let mut peer = Peer::plain(&request("KVS.Get", &pack(&query))).await;
+    let asked = Instant::now();
+    peer.far.shutdown().await.unwrap();
+    assert!(peer.rest().await.is_empty());
+    assert_eq!(asked.elapsed(), Duration::ZERO);
+}
+
+async fn a_stranger_has_few_streams() {
+    const FEW: u32 = 22;
+    let opened = (0..100)
+        .flat_map(|number| open(2 * number + 1))
+        .collect::<Vec<_>>();
+    let mut peer = Peer::yamux(&opened).await;
+    for number in 0..FEW {
+        peer.until(WINDOW, ACK, 2 * number + 1).await;
+    }
+    let second = Duration::from_secs(1);
+    assert!(tokio::time::timeout(second, peer.frame()).await.is_err());
+    peer.send(&data(1, &request("Status.Ping", &[0x80]))).await;
+    for number in FEW..100 {
+        peer.until(WINDOW, ACK, 2 * number + 1).await;
+    }
 }

@@ -269,15 +269,16 @@ where
             return Ok(Err(error));
         }
         match self.begin(frame) {
-            Ok(call) => finish(&mut self.conn, call).await,
+            Ok((call, blocking)) => finish(&mut self.conn, call, blocking).await,
             Err(panicked) => Ok(Err(panicked)),
         }
     }
 
     // Not async: what it passes on would take room in every session that waits.
-    fn begin(&mut self, frame: &Frame) -> Result<S::Future, BoxError> {
+    fn begin(&mut self, frame: &Frame) -> Result<(S::Future, bool), BoxError> {
         let request = self.request(frame);
-        begin(&mut self.service, request)
+        let blocking = request.head.wait.is_some();
+        Ok((begin(&mut self.service, request)?, blocking))
     }
 
     fn request(&self, frame: &Frame) -> Request {

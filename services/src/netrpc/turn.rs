@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     task::{Context, Poll},
@@ -16,13 +17,10 @@ use super::{reply::Reply, request::Request};
 use crate::Conn;
 
 /// How a turn ended: with the call's outcome, or because the connection broke under it.
-pub(crate) type Turn = std::io::Result<Result<Reply, BoxError>>;
+pub(crate) type Turn = io::Result<Result<Reply, BoxError>>;
 
 /// Waits until the service takes a call.
-pub(crate) async fn ready<S>(
-    conn: &mut Conn,
-    service: &mut S,
-) -> std::io::Result<Result<(), BoxError>>
+pub(crate) async fn ready<S>(conn: &mut Conn, service: &mut S) -> io::Result<Result<(), BoxError>>
 where
     S: Service<Request, Error: Into<BoxError>>,
 {
@@ -38,30 +36,54 @@ pub(crate) fn begin<S: Service<Request>>(
     caught(|| service.call(request))
 }
 
-/// Waits for the answer of a call.
+/// Waits for the answer of a call. A blocking query may wait for minutes: it ends with its caller,
+/// so for one the connection is watched, which reads ahead one chunk at most.
 pub(crate) async fn finish<E: Into<BoxError>>(
     conn: &mut Conn,
     call: impl Future<Output = Result<Reply, E>>,
+    blocking: bool,
 ) -> Turn {
     let mut call = pin!(call);
-    let answer = waiting(conn, |cx| call.as_mut().poll(cx)).await?;
-    Ok(flatten(answer))
+    let answer = poll_fn(
+        |cx| match poll_step(conn, cx, |cx| call.as_mut().poll(cx)) {
+            Poll::Pending if blocking => poll_hangup(conn, cx).map(Err),
+            polled => polled,
+        },
+    );
+    Ok(flatten(answer.await?))
 }
 
-/// Polls `step` until it is done; whenever it is not, sends what is queued. A panic is an outcome.
 async fn waiting<T>(
     conn: &mut Conn,
     mut step: impl FnMut(&mut Context<'_>) -> Poll<T>,
-) -> std::io::Result<Result<T, BoxError>> {
-    poll_fn(|cx| match caught(|| step(cx)) {
+) -> io::Result<Result<T, BoxError>> {
+    poll_fn(|cx| poll_step(conn, cx, &mut step)).await
+}
+
+/// Polls `step`; if it is not done, sends what is queued. A panic is an outcome.
+fn poll_step<T>(
+    conn: &mut Conn,
+    cx: &mut Context<'_>,
+    mut step: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Poll<io::Result<Result<T, BoxError>>> {
+    match caught(|| step(cx)) {
         Ok(Poll::Ready(value)) => Poll::Ready(Ok(Ok(value))),
         Err(panicked) => Poll::Ready(Ok(Err(panicked))),
-        Ok(Poll::Pending) => match Pin::new(&mut *conn).poll_flush(cx) {
+        Ok(Poll::Pending) => match Pin::new(conn).poll_flush(cx) {
             Poll::Ready(Err(broken)) => Poll::Ready(Err(broken)),
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
         },
-    })
-    .await
+    }
+}
+
+/// Ready when the peer has ended its side.
+fn poll_hangup(conn: &mut Conn, cx: &mut Context<'_>) -> Poll<io::Error> {
+    match conn.poll_peek(cx) {
+        Poll::Ready(Ok(None)) => Poll::Ready(io::ErrorKind::ConnectionAborted.into()),
+        Poll::Ready(Err(broken)) => Poll::Ready(broken),
+        // What came ahead waits for its turn.
+        Poll::Ready(Ok(Some(_))) | Poll::Pending => Poll::Pending,
+    }
 }
 
 /// Runs foreign code; a panic becomes an error. What it left behind is dropped and never used
