@@ -63,8 +63,8 @@ impl Default for ListenConfig {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is {value}, but it must be {limit}")]
 pub struct ConfigError {
-    /// The field's name.
-    pub field: &'static str,
+    /// The field's name, with dots where it is inside another.
+    pub field: String,
     /// Its value.
     pub value: String,
     /// What it has to be.
@@ -86,40 +86,47 @@ impl ListenConfig {
         at_most("grace", self.grace, LONGEST_GRACE)?;
         let limited = self.conns_per_second > 0;
         let limit = "at least 1 beside conns_per_second";
-        check(
+        ConfigError::check(
             "conn_burst",
             self.conn_burst,
             !limited || self.conn_burst > 0,
             limit,
         )?;
         let whole = self.keepalive.subsec_nanos() == 0;
-        check("keepalive", self.keepalive, whole, "whole seconds")
+        ConfigError::check("keepalive", self.keepalive, whole, "whole seconds")
+    }
+}
+
+impl ConfigError {
+    /// Nothing if a setting `fits`, else the error that names it. For hosts that have settings of
+    /// their own.
+    ///
+    /// # Errors
+    /// When it does not fit.
+    pub fn check(
+        field: impl Into<String>,
+        value: impl std::fmt::Debug,
+        fits: bool,
+        limit: impl Into<String>,
+    ) -> Result<(), ConfigError> {
+        if fits {
+            return Ok(());
+        }
+        Err(ConfigError {
+            field: field.into(),
+            value: format!("{value:?}"),
+            limit: limit.into(),
+        })
     }
 }
 
 fn at_most<T: PartialOrd + std::fmt::Debug>(
-    field: &'static str,
+    field: &str,
     value: T,
     limit: T,
 ) -> Result<(), ConfigError> {
     let fits = value <= limit;
-    check(field, value, fits, &format!("at most {limit:?}"))
-}
-
-fn check(
-    field: &'static str,
-    value: impl std::fmt::Debug,
-    fits: bool,
-    limit: &str,
-) -> Result<(), ConfigError> {
-    if fits {
-        return Ok(());
-    }
-    Err(ConfigError {
-        field,
-        value: format!("{value:?}"),
-        limit: limit.to_owned(),
-    })
+    ConfigError::check(field, value, fits, format!("at most {limit:?}"))
 }
 
 #[cfg(test)]

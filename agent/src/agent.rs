@@ -3,7 +3,7 @@
 use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use oneport::{
-    ListenError, Listener, Port, PortError, Served, Sniff,
+    ConfigError, ListenError, Listener, Port, PortError, Served, Sniff,
     proto::wire::byte,
     services::{
         Drainer,
@@ -12,12 +12,7 @@ use oneport::{
     },
 };
 
-use crate::{
-    config::{Config, ConfigError},
-    endpoints,
-    server::Server,
-    state::Reaper,
-};
+use crate::{config::Config, endpoints, server::Server, state::Reaper};
 
 /// A server whose address is bound and that serves when it is [run](Agent::run).
 ///

@@ -6,7 +6,7 @@ use std::{
 };
 
 use oneport::{
-    FIRST_BYTE_WITHIN, ListenConfig,
+    ConfigError, FIRST_BYTE_WITHIN, ListenConfig,
     services::{msgpack::MAX_DEPTH, netrpc, yamux},
 };
 
@@ -130,18 +130,6 @@ impl Default for TombstoneConfig {
     }
 }
 
-/// A setting that cannot hold.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field} is {value}, but it must be {limit}")]
-pub struct ConfigError {
-    /// The field's name, with dots where it is inside another.
-    pub field: String,
-    /// Its value.
-    pub value: String,
-    /// What it has to be.
-    pub limit: String,
-}
-
 impl Config {
     /// Whether all of it can hold.
     ///
@@ -152,7 +140,7 @@ impl Config {
         name("datacenter", &self.datacenter)?;
         if let Some(ip) = self.advertise {
             let limit = "an address that others can reach";
-            check("advertise", ip, !ip.is_unspecified(), limit)?;
+            ConfigError::check("advertise", ip, !ip.is_unspecified(), limit)?;
         }
         self.listen.validate().map_err(|error| ConfigError {
             field: format!("listen.{}", error.field),
@@ -161,7 +149,7 @@ impl Config {
         })?;
         let fits = self.first_byte <= LONGEST_FIRST_BYTE;
         let limit = format!("at most {LONGEST_FIRST_BYTE:?}");
-        check("first_byte", self.first_byte, fits, &limit)?;
+        ConfigError::check("first_byte", self.first_byte, fits, &limit)?;
         requests(&self.netrpc)?;
         sessions(&self.yamux)?;
         self.queries.validate()?;
@@ -190,13 +178,13 @@ impl QueryConfig {
         let zero = Duration::ZERO;
         let fits = self.max_time > zero && self.max_time <= LONGEST_WAIT;
         let limit = format!("above 0 and at most {LONGEST_WAIT:?}");
-        check("queries.max_time", self.max_time, fits, &limit)?;
+        ConfigError::check("queries.max_time", self.max_time, fits, &limit)?;
         let fits = self.default_time > zero && self.default_time <= self.max_time;
         let limit = format!("above 0 and at most queries.max_time, {:?}", self.max_time);
-        check("queries.default_time", self.default_time, fits, &limit)?;
+        ConfigError::check("queries.default_time", self.default_time, fits, &limit)?;
         let fits = self.max_blocking <= MOST_BLOCKING;
         let limit = format!("at most {MOST_BLOCKING}");
-        check("queries.max_blocking", self.max_blocking, fits, &limit)
+        ConfigError::check("queries.max_blocking", self.max_blocking, fits, &limit)
     }
 }
 
@@ -204,11 +192,11 @@ impl TombstoneConfig {
     fn validate(&self) -> Result<(), ConfigError> {
         let fits = self.ttl > Duration::ZERO && self.ttl <= LONGEST_TTL;
         let limit = format!("above 0 and at most {LONGEST_TTL:?}");
-        check("tombstones.ttl", self.ttl, fits, &limit)?;
+        ConfigError::check("tombstones.ttl", self.ttl, fits, &limit)?;
         let second = Duration::from_secs(1);
         let fits = self.granularity >= second && self.granularity <= LONGEST_TTL;
         let limit = format!("{second:?} to {LONGEST_TTL:?}");
-        check("tombstones.granularity", self.granularity, fits, &limit)
+        ConfigError::check("tombstones.granularity", self.granularity, fits, &limit)
     }
 }
 
@@ -216,15 +204,15 @@ impl TombstoneConfig {
 fn requests(config: &netrpc::Config) -> Result<(), ConfigError> {
     let fits = (1..=LARGEST_BODY).contains(&config.body_limit);
     let limit = format!("1 to {LARGEST_BODY}");
-    check("netrpc.body_limit", config.body_limit, fits, &limit)?;
+    ConfigError::check("netrpc.body_limit", config.body_limit, fits, &limit)?;
     let fits = (1..=MAX_DEPTH).contains(&config.depth);
-    check(
+    ConfigError::check(
         "netrpc.depth",
         config.depth,
         fits,
-        &format!("1 to {MAX_DEPTH}"),
+        format!("1 to {MAX_DEPTH}"),
     )?;
-    check(
+    ConfigError::check(
         "netrpc.elements",
         config.elements,
         config.elements > 0,
@@ -234,7 +222,7 @@ fn requests(config: &netrpc::Config) -> Result<(), ConfigError> {
         ("netrpc.head_time", config.head_time),
         ("netrpc.body_stall", config.body_stall),
     ] {
-        check(field, time, time > Duration::ZERO, "above 0")?;
+        ConfigError::check(field, time, time > Duration::ZERO, "above 0")?;
     }
     Ok(())
 }
@@ -249,14 +237,14 @@ fn sessions(config: &yamux::Config) -> Result<(), ConfigError> {
         ("yamux.max_outgoing", config.max_outgoing),
         ("yamux.polls_per_turn", config.polls_per_turn),
     ] {
-        check(field, count, count > 0, "at least 1")?;
+        ConfigError::check(field, count, count > 0, "at least 1")?;
     }
     let fits = config.max_unread >= config.session_window;
     let limit = format!("at least yamux.session_window, {}", config.session_window);
-    check("yamux.max_unread", config.max_unread, fits, &limit)?;
+    ConfigError::check("yamux.max_unread", config.max_unread, fits, &limit)?;
     let fits = config.fatal_unread >= config.max_unread;
     let limit = format!("at least yamux.max_unread, {}", config.max_unread);
-    check("yamux.fatal_unread", config.fatal_unread, fits, &limit)?;
+    ConfigError::check("yamux.fatal_unread", config.fatal_unread, fits, &limit)?;
     for (field, time) in [
         ("yamux.first_frame", config.first_frame),
         ("yamux.silent_timeout", config.silent_timeout),
@@ -266,7 +254,7 @@ fn sessions(config: &yamux::Config) -> Result<(), ConfigError> {
         ("yamux.keepalive_interval", config.keepalive_interval),
         ("yamux.keepalive_timeout", config.keepalive_timeout),
     ] {
-        check(field, time, time > Duration::ZERO, "above 0")?;
+        ConfigError::check(field, time, time > Duration::ZERO, "above 0")?;
     }
     Ok(())
 }
@@ -276,23 +264,7 @@ fn name(field: &str, value: &str) -> Result<(), ConfigError> {
     let lettered = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let fits = (1..=LONGEST_NAME).contains(&value.len()) && value.bytes().all(lettered);
     let limit = format!("1 to {LONGEST_NAME} of a-z, A-Z, 0-9, - and _");
-    check(field, value, fits, &limit)
-}
-
-fn check(
-    field: &str,
-    value: impl std::fmt::Debug,
-    fits: bool,
-    limit: &str,
-) -> Result<(), ConfigError> {
-    if fits {
-        return Ok(());
-    }
-    Err(ConfigError {
-        field: field.to_owned(),
-        value: format!("{value:?}"),
-        limit: limit.to_owned(),
-    })
+    ConfigError::check(field, value, fits, &limit)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 ///
 /// # async fn example() -> Result<(), BoxError> {
 /// let drainer = Drainer::new();
-/// let server = Endpoint::from("127.0.0.1:8300").tag(byte::RPC_MULTI);
+/// let server = Endpoint::new("127.0.0.1:8300").tag(byte::RPC_MULTI);
 /// let conn = Dial::new(drainer.handle()).call(server).await?;
 /// let mux = Mux::new(conn, yamux::Config::default());
 /// let mut client = netrpc::Client::new(netrpc::Channel::new(mux.open().await?));

@@ -1,9 +1,9 @@
 //! `oneport kv delete`.
 
-use oneport::proto::structs::{DirEntry, KVSRequest, RaftIndex, kv::op};
+use oneport::proto::structs::{DirEntry, kv::op};
 
 use super::{Scope, put::report};
-use crate::cli::{block_on, exit::Failure, output::Format};
+use crate::cli::{exit::Failure, output::Format};
 
 /// Delete a key, or every key that begins with one.
 ///
@@ -38,23 +38,11 @@ impl Args {
             (false, Some(_)) => op::DELETE_CAS,
             (false, None) => op::DELETE,
         };
-        let request = KVSRequest {
-            datacenter: self.scope.datacenter(),
-            op: op.into(),
-            dir_ent: DirEntry {
-                key: self.key.as_str().into(),
-                raft: RaftIndex {
-                    modify_index: self.cas.unwrap_or(0),
-                    ..RaftIndex::default()
-                },
-                ..DirEntry::default()
-            },
-            write: self.scope.write(),
+        let entry = DirEntry {
+            key: self.key.as_str().into(),
+            ..DirEntry::default()
         };
-        let decided = block_on(async {
-            let mut connection = self.scope.remote.connect().await?;
-            connection.call::<_, bool>("KVS.Apply", &request).await
-        })?;
+        let decided = self.scope.change(op, self.cas, entry)?;
         report(&self.key, "deleted", self.cas, decided, self.format)
     }
 }

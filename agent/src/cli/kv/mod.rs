@@ -7,9 +7,11 @@ mod list;
 mod put;
 mod watch;
 
-use oneport::proto::structs::{GoString, QueryOptions, WriteRequest};
+use oneport::proto::structs::{
+    DirEntry, GoString, KVSRequest, QueryOptions, RaftIndex, WriteRequest,
+};
 
-use super::{exit::Failure, remote::Remote};
+use super::{block_on, exit::Failure, remote::Remote};
 
 /// Read, write and watch keys.
 #[derive(Debug, clap::Args)]
@@ -76,10 +78,27 @@ impl Scope {
         }
     }
 
-    fn write(&self) -> WriteRequest {
-        WriteRequest {
-            token: self.token.as_str().into(),
-        }
+    /// Makes one change; with an index, only if that is still the entry's. What the server decided
+    /// means something only then.
+    fn change(&self, op: &str, cas: Option<u64>, entry: DirEntry) -> Result<bool, Failure> {
+        let request = KVSRequest {
+            datacenter: self.datacenter(),
+            op: op.into(),
+            dir_ent: DirEntry {
+                raft: RaftIndex {
+                    modify_index: cas.unwrap_or(0),
+                    ..RaftIndex::default()
+                },
+                ..entry
+            },
+            write: WriteRequest {
+                token: self.token.as_str().into(),
+            },
+        };
+        block_on(async {
+            let mut connection = self.remote.connect().await?;
+            connection.call("KVS.Apply", &request).await
+        })
     }
 }
 

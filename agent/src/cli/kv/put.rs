@@ -1,11 +1,10 @@
 //! `oneport kv put`.
 
-use oneport::proto::structs::{DirEntry, KVSRequest, RaftIndex, kv::op};
+use oneport::proto::structs::{DirEntry, kv::op};
 use serde_json::json;
 
 use super::Scope;
 use crate::cli::{
-    block_on,
     exit::{Exit, Failure},
     output::{self, Format},
     value::Value,
@@ -44,25 +43,14 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
         let value = Value::from(self.value.clone()).read("VALUE")?;
-        let request = KVSRequest {
-            datacenter: self.scope.datacenter(),
-            op: if self.cas.is_some() { op::CAS } else { op::SET }.into(),
-            dir_ent: DirEntry {
-                key: self.key.as_str().into(),
-                value: Some(value.into()),
-                flags: self.flags,
-                raft: RaftIndex {
-                    modify_index: self.cas.unwrap_or(0),
-                    ..RaftIndex::default()
-                },
-                ..DirEntry::default()
-            },
-            write: self.scope.write(),
+        let entry = DirEntry {
+            key: self.key.as_str().into(),
+            value: Some(value.into()),
+            flags: self.flags,
+            ..DirEntry::default()
         };
-        let decided = block_on(async {
-            let mut connection = self.scope.remote.connect().await?;
-            connection.call::<_, bool>("KVS.Apply", &request).await
-        })?;
+        let op = if self.cas.is_some() { op::CAS } else { op::SET };
+        let decided = self.scope.change(op, self.cas, entry)?;
         report(&self.key, "put", self.cas, decided, self.format)
     }
 }
