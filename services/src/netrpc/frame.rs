@@ -53,8 +53,8 @@ pub(crate) struct Parser {
     scanner: Scanner,
     header_limits: msgpack::Limits,
     body_limits: msgpack::Limits,
-    /// The header of the message whose body is awaited.
-    open: Option<Frame>,
+    /// The header of the message whose body is awaited. Boxed: idle sessions await none.
+    open: Option<Box<Frame>>,
 }
 
 /// What a parser is in the middle of.
@@ -106,13 +106,14 @@ impl Parser {
 
     /// The next message; `None` if more bytes are needed.
     pub(crate) fn next(&mut self) -> Result<Option<Found>, BadHeader> {
-        if self.open.is_none() {
-            self.open = self.header()?;
-        }
-        match self.open.take() {
-            Some(frame) => Ok(self.body(frame)),
-            None => Ok(None),
-        }
+        let frame = match self.open.take() {
+            Some(frame) => *frame,
+            None => match self.header()? {
+                Some(frame) => frame,
+                None => return Ok(None),
+            },
+        };
+        Ok(self.body(frame))
     }
 
     fn header(&mut self) -> Result<Option<Frame>, BadHeader> {
@@ -143,7 +144,7 @@ impl Parser {
     fn body(&mut self, mut frame: Frame) -> Option<Found> {
         match self.scanner.scan(self.inbox.bytes()) {
             Ok(None) => {
-                self.open = Some(frame);
+                self.open = Some(Box::new(frame));
                 None
             }
             Ok(Some(len)) => {

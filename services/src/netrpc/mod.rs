@@ -63,6 +63,7 @@ mod reply;
 mod request;
 mod router;
 mod server;
+mod session;
 mod turn;
 
 pub use asked::{Asked, asked};
