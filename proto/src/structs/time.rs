@@ -186,6 +186,10 @@ impl<'de> Visitor<'de> for Form {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<GoTime, E> {
+        // A format that tells strings by their content may take the bytes of the wire for one.
+        if text.len() == LENGTH {
+            return self.visit_bytes(text.as_bytes());
+        }
         let digits = text.as_bytes().chunks(2).map(|pair| {
             let pair = std::str::from_utf8(pair).map_err(E::custom)?;
             u8::from_str_radix(pair, 16).map_err(E::custom)
