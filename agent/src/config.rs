@@ -202,6 +202,13 @@ impl TombstoneConfig {
 
 /// What a request may be: anything but nothing, and no deeper than decodes.
 fn requests(config: &netrpc::Config) -> Result<(), ConfigError> {
+    for (field, size) in [
+        ("netrpc.header_limit", config.header_limit),
+        ("netrpc.method_limit", config.method_limit),
+    ] {
+        let fits = (1..=LARGEST_BODY).contains(&size);
+        ConfigError::check(field, size, fits, format!("1 to {LARGEST_BODY}"))?;
+    }
     let fits = (1..=LARGEST_BODY).contains(&config.body_limit);
     let limit = format!("1 to {LARGEST_BODY}");
     ConfigError::check("netrpc.body_limit", config.body_limit, fits, &limit)?;

@@ -329,6 +329,57 @@ async fn a_body_too_deep_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn a_body_too_rich_is_refused_by_name() {
+    let config = Config {
+        elements: 10,
+        ..Config::default()
+    };
+    for (elements, served_well) in [(9u8, true), (10, true), (11, false)] {
+        let list = [vec![0x90 + elements], vec![0xc0; elements.into()]].concat();
+        let got = serve(config.clone())
+            .exchange(&request(1, "Lab.Ping", &list))
+            .await;
+        let text = String::from_utf8_lossy(&got);
+        let refusal = "request body of 11 elements exceeds 10";
+        assert_eq!(!text.contains(refusal), served_well, "{elements}: {text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_body_is_thrown_away_for_a_while() {
+    let config = Config {
+        body_limit: 10,
+        linger_bytes: 100,
+        ..Config::default()
+    };
+    for (more, kept) in [(99, true), (100, true), (101, false)] {
+        let begun = Instant::now();
+        let mut served = serve(config.clone());
+        served
+            .far
+            .write_all(&request(1, "Lab.Length", b"\xda\x10\x00"))
+            .await
+            .unwrap();
+        let refused = reply(
+            1,
+            "Lab.Length",
+            "request body of 4099 bytes exceeds 10",
+            b"\x80",
+        );
+        served.expect(&refused).await;
+        served.far.write_all(&vec![7; more]).await.unwrap();
+        served.task.await.unwrap().unwrap();
+        // A peer that is silent then is given a second; one that sent too much is not.
+        let waited = if kept {
+            Duration::from_secs(1)
+        } else {
+            Duration::ZERO
+        };
+        assert_eq!(begun.elapsed(), waited, "{more} bytes");
+    }
+}
+
+#[tokio::test]
 async fn names_and_headers_have_limits() {
     for (len, answered) in [(511, true), (512, true), (513, false)] {
         let name = "n".repeat(len);
@@ -386,6 +437,42 @@ async fn slow_peers_have_deadlines() {
         ..config()
     };
     assert_eq!(gives_up_after(no_rate, crawl).await, seconds(39));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_has_a_least_rate() {
+    // After ten seconds the bytes that came have to be worth the time that they took.
+    let header = request(1, "Lab.Length", b"\xdb\x00\x01\x00\x00");
+    for (came, until) in [(4096 * 11, 11), (4096 * 12 - 1, 11), (4096 * 12, 12)] {
+        let quick = [header.as_slice(), &vec![b'x'; came - 5]].concat();
+        let gone = gives_up_after(Config::default(), &[(0, &quick)]).await;
+        assert_eq!(gone, Duration::from_secs(until), "{came} bytes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_in_time_is_served() {
+    let header = request(1, "Lab.Length", b"\xda\x10\x00");
+    let body = vec![b'x'; 4096];
+    // A second within each time: of the first byte, of a header, of a body's next piece.
+    let parts: &[(u64, &[u8])] = &[
+        (9, &header[..3]),
+        (18, &header[3..]),
+        (18, &body[..1]),
+        (47, &body[1..]),
+    ];
+    let opened = Instant::now();
+    let mut served = serve(Config {
+        least_rate: 0,
+        ..Config::default()
+    });
+    for (at, part) in parts {
+        tokio::time::sleep_until(opened + Duration::from_secs(*at)).await;
+        served.far.write_all(part).await.unwrap();
+    }
+    served
+        .expect(&reply(1, "Lab.Length", "", b"\xcd\x10\x00"))
+        .await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use oneport::{
     proto::MethodInfo,
-    services::netrpc::{METHOD_LIMIT, asked},
+    services::netrpc::{DEFAULT_METHOD_LIMIT, asked},
 };
 
 use super::{
@@ -42,10 +42,10 @@ pub(super) struct Args {
 
 /// Only what no server would answer is refused here.
 fn method(name: &str) -> Result<String, String> {
-    if (1..=METHOD_LIMIT).contains(&name.len()) {
+    if (1..=DEFAULT_METHOD_LIMIT).contains(&name.len()) {
         return Ok(name.to_owned());
     }
-    Err(format!("it must be 1 to {METHOD_LIMIT} bytes long"))
+    Err(format!("it must be 1 to {DEFAULT_METHOD_LIMIT} bytes long"))
 }
 
 impl Args {
@@ -74,9 +74,9 @@ mod tests {
     #[test]
     fn a_method_has_a_length() {
         assert_eq!(method("Status.Ping").as_deref(), Ok("Status.Ping"));
-        assert!(method(&"x".repeat(METHOD_LIMIT)).is_ok());
+        assert!(method(&"x".repeat(DEFAULT_METHOD_LIMIT)).is_ok());
         assert_eq!(
-            method(&"x".repeat(METHOD_LIMIT + 1)).unwrap_err(),
+            method(&"x".repeat(DEFAULT_METHOD_LIMIT + 1)).unwrap_err(),
             "it must be 1 to 512 bytes long"
         );
         assert!(method("").is_err());

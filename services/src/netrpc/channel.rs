@@ -68,7 +68,11 @@ impl Channel {
         Channel {
             link: Arc::new(Mutex::new(Link {
                 conn,
-                parser: Parser::with_limits(limits(REPLY_HEADER_LIMIT), limits(limit)),
+                parser: Parser::with_limits(
+                    limits(REPLY_HEADER_LIMIT),
+                    REPLY_HEADER_LIMIT,
+                    limits(limit),
+                ),
                 closed: false,
             })),
             turn: None,

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::msgpack;
 
-/// Largest header, in bytes. Consul has no limit; a real one is under 100.
-pub const HEADER_LIMIT: usize = 1024;
-/// Longest `Service.Method`, in bytes.
-pub const METHOD_LIMIT: usize = 512;
+/// Largest header, in bytes, unless configured otherwise. Consul has no limit; a real one is under
+/// 100.
+pub const DEFAULT_HEADER_LIMIT: usize = 1024;
+/// Longest `Service.Method`, in bytes, unless configured otherwise. Consul answers one of 304.
+pub const DEFAULT_METHOD_LIMIT: usize = 512;
 /// Largest request body, in bytes, unless configured otherwise. Consul has no limit.
 pub const DEFAULT_BODY_LIMIT: usize = 8 * 1024 * 1024;
 /// Largest reply body that a [`Channel`](super::Channel) takes, in bytes.
@@ -25,13 +26,17 @@ pub const DEFAULT_LEAST_RATE_AFTER: Duration = Duration::from_secs(10);
 /// How long a session that refused a body waits for silence, so that its answer is read.
 pub const DEFAULT_LINGER: Duration = Duration::from_secs(1);
 /// How many bytes of a refused body a session throws away before it gives up on the peer.
-pub const LINGER_BYTES: usize = 64 * 1024 * 1024;
+pub const DEFAULT_LINGER_BYTES: usize = 64 * 1024 * 1024;
 
 /// What a [`Server`](super::Server) takes from a peer.
 ///
 /// Times run only while a request is under way: a pooled connection may be idle for ever.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// Largest request header in bytes; the default is [`DEFAULT_HEADER_LIMIT`].
+    pub header_limit: usize,
+    /// Longest method name in bytes; the default is [`DEFAULT_METHOD_LIMIT`].
+    pub method_limit: usize,
     /// Largest request body in bytes; the default is [`DEFAULT_BODY_LIMIT`].
     pub body_limit: usize,
     /// Deepest nesting of a body; [`msgpack::MAX_DEPTH`] is the default and the most that decodes.
@@ -51,11 +56,15 @@ pub struct Config {
     pub least_rate_after: Duration,
     /// How long a session that refused a body waits for the peer's silence.
     pub linger: Duration,
+    /// How many bytes of a refused body are thrown away; the default is [`DEFAULT_LINGER_BYTES`].
+    pub linger_bytes: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Config {
+            header_limit: DEFAULT_HEADER_LIMIT,
+            method_limit: DEFAULT_METHOD_LIMIT,
             body_limit: DEFAULT_BODY_LIMIT,
             depth: msgpack::MAX_DEPTH,
             elements: msgpack::MAX_ELEMENTS,
@@ -65,6 +74,7 @@ impl Default for Config {
             least_rate: DEFAULT_LEAST_RATE,
             least_rate_after: DEFAULT_LEAST_RATE_AFTER,
             linger: DEFAULT_LINGER,
+            linger_bytes: DEFAULT_LINGER_BYTES,
         }
     }
 }
@@ -73,7 +83,7 @@ impl Config {
     /// What the scanner of a header may meet.
     pub(crate) fn header_limits(&self) -> msgpack::Limits {
         msgpack::Limits {
-            size: HEADER_LIMIT,
+            size: self.header_limit,
             depth: self.depth,
             elements: self.elements,
         }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    config::{Config, METHOD_LIMIT},
+    config::Config,
     fault::{BodyRefused, Fault},
     header::Header,
     inbox::Inbox,
@@ -38,10 +38,12 @@ pub enum BadHeader {
     #[error("header: {0}")]
     Decode(#[from] msgpack::DecodeError),
     /// The method's name is too long.
-    #[error("method name of {size} bytes exceeds {METHOD_LIMIT}")]
+    #[error("method name of {size} bytes exceeds {limit}")]
     Method {
         /// Its length in bytes.
         size: usize,
+        /// The most that is taken.
+        limit: usize,
     },
 }
 
@@ -52,6 +54,7 @@ pub(crate) struct Parser {
     inbox: Inbox,
     scanner: Scanner,
     header_limits: msgpack::Limits,
+    method_limit: usize,
     body_limits: msgpack::Limits,
     /// The header of the message whose body is awaited. Boxed: idle sessions await none.
     open: Option<Box<Frame>>,
@@ -71,15 +74,21 @@ pub(crate) enum Awaits {
 impl Parser {
     /// A parser for what peers send to a server.
     pub(crate) fn new(config: &Config) -> Parser {
-        Parser::with_limits(config.header_limits(), config.body_limits())
+        let (header, body) = (config.header_limits(), config.body_limits());
+        Parser::with_limits(header, config.method_limit, body)
     }
 
     /// A parser with limits of its own.
-    pub(crate) fn with_limits(header: msgpack::Limits, body: msgpack::Limits) -> Parser {
+    pub(crate) fn with_limits(
+        header: msgpack::Limits,
+        method_limit: usize,
+        body: msgpack::Limits,
+    ) -> Parser {
         Parser {
             inbox: Inbox::default(),
             scanner: Scanner::new(header),
             header_limits: header,
+            method_limit,
             body_limits: body,
             open: None,
         }
@@ -125,10 +134,9 @@ impl Parser {
         };
         let bytes = self.inbox.take(len);
         let header: Header<'_> = msgpack::decode(&bytes)?;
-        if header.method.len() > METHOD_LIMIT {
-            return Err(BadHeader::Method {
-                size: header.method.len(),
-            });
+        let (size, limit) = (header.method.len(), self.method_limit);
+        if size > limit {
+            return Err(BadHeader::Method { size, limit });
         }
         self.scanner = Scanner::new(self.body_limits);
         Ok(Some(Frame {

@@ -5,7 +5,6 @@ use std::{
     io,
     sync::Arc,
     task::{self, Context, Poll},
-    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -17,7 +16,7 @@ use tokio::{
 use tower::Service;
 
 use super::{
-    config::{Config, LINGER_BYTES},
+    config::Config,
     face::{Face, face},
     frame::{Awaits, Found, Frame, Parser},
     header::Header,
@@ -238,8 +237,8 @@ where
     /// Throws away what the peer still sends, until it is silent or has sent too much: a socket
     /// that is closed with unread bytes takes the answer with it.
     async fn linger(&mut self) {
-        let mut left = LINGER_BYTES;
-        let silence: Duration = self.shared.config.linger;
+        let mut left = self.shared.config.linger_bytes;
+        let silence = self.shared.config.linger;
         while let Ok(Ok(chunk)) = timeout(silence, self.conn.chunk()).await {
             if chunk.is_empty() || chunk.len() > left {
                 return;
