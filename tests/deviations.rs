@@ -572,7 +572,7 @@ async fn a_query_ends_with_its_caller() {
 }
 
 async fn a_stranger_has_few_streams() {
-    const FEW: u32 = 22;
+    const FEW: u32 = 11;
     let opened = (0..100)
         .flat_map(|number| open(2 * number + 1))
         .collect::<Vec<_>>();

@@ -625,10 +625,10 @@ async fn reading_through_a_strangers_eyes() {
     peer.expect_quiet().await;
 }
 
-/// Room for two streams, beyond what was received.
+/// Room for two silent streams, or four that speak, beyond what was received.
 fn on_probation() -> Config {
     Config {
-        probation: 2 * STREAM_COST,
+        probation: 4 * STREAM_COST,
         ..Config::default()
     }
 }
@@ -649,15 +649,36 @@ async fn strangers_have_few_streams_until_one_proves_itself() {
 #[tokio::test]
 async fn a_stranger_pays_with_what_it_sends() {
     // Eight bytes pay for one; the header that asks counts too.
-    let price = 8 * STREAM_COST - 5 * 12;
+    let price = 8 * STREAM_COST - 10 * 12 - 2;
     for (paid, admitted) in [(price, true), (price - 1, false)] {
         let mut peer = Peer::new(deaf(), on_probation());
         let paid = vec![7; paid];
-        peer.send(&[syn(1), syn(3), data(1, &paid), syn(5)]).await;
+        peer.send(&[syn(1), syn(3), syn(5), syn(7), syn(9)]).await;
         peer.expect(&[ack(1), ack(3)]).await;
-        peer.send(&[data(5, b"z")]).await;
-        let answer = if admitted { ack(5) } else { rst(5) };
+        // Whoever speaks finds a place, up to four.
+        peer.send(&[data(7, b"y"), data(5, b"y")]).await;
+        peer.expect(&[ack(7), ack(5)]).await;
+        peer.send(&[data(1, &paid[..100]), data(3, &paid[100..])])
+            .await;
+        peer.send(&[data(9, b"z")]).await;
+        let answer = if admitted { ack(9) } else { rst(9) };
         peer.expect(&[answer]).await;
+    }
+}
+
+#[tokio::test]
+async fn any_stream_may_prove_a_stranger() {
+    let mut peer = Peer::new(echo(), on_probation());
+    let opened: Vec<_> = (0..200).map(|number| syn(2 * number + 1)).collect();
+    let spoken = (0..200).rev().map(|number| data(2 * number + 1, b"x"));
+    // In one piece: nobody is reset because others were heard first.
+    peer.send(&opened.into_iter().chain(spoken).collect::<Vec<_>>())
+        .await;
+    let mut answered = 0;
+    while answered < 200 {
+        let frame = peer.next().await.unwrap();
+        assert!(!frame.header.flags.has(Flags::RST), "{frame:?}");
+        answered += usize::from(frame.header.kind == Kind::Data);
     }
 }
 
@@ -673,11 +694,11 @@ async fn a_parked_stream_is_a_stream() {
         "yamux: second SYN for an open stream"
     );
 
-    let mut reset = Peer::new(deaf(), on_probation());
-    reset.send(&opened).await;
-    reset.expect(&[ack(1), ack(3)]).await;
-    reset.send(&[fin(5)]).await;
-    reset.expect(&[rst(5)]).await;
+    let mut ended = Peer::new(deaf(), on_probation());
+    ended.send(&opened).await;
+    ended.expect(&[ack(1), ack(3)]).await;
+    ended.send(&[fin(5)]).await;
+    ended.expect(&[ack(5)]).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -206,8 +206,10 @@ impl<T: Tenants> Engine<T> {
         let chunk = &mut self.chunk;
         self.shared.with(|session| {
             // The protocol was asked just before: what it left it does not want now.
-            let full = session.waiting.len() >= session.config.accept_backlog;
-            let room = if full { Room::Refuse } else { Room::Stop };
+            let room = match session.is_full() {
+                true => Room::Refuse,
+                false => Room::Stop,
+            };
             session.receive(chunk, room, now)
         })
     }

@@ -50,10 +50,13 @@ impl Probation {
         }
     }
 
-    /// Whether one more stream may begin beside those that are open.
-    pub(crate) fn admits(&self, open: usize) -> bool {
+    /// Whether one more stream may begin beside those that are open. Silent ones have half of what
+    /// there is: whichever stream speaks first finds a place, and may be the one that proves the peer.
+    pub(crate) fn admits(&self, open: usize, speaks: bool) -> bool {
+        let share = if speaks { 1 } else { 2 };
         let cost = (open + 1).saturating_mul(STREAM_COST);
-        self.over || cost <= self.allowance.saturating_add(self.received / PAYMENT)
+        let most = self.allowance.saturating_add(self.received / PAYMENT);
+        self.over || cost <= most / share
     }
 
     pub(crate) fn park(&mut self, id: u32, since: Instant) {
@@ -105,15 +108,14 @@ mod tests {
     #[test]
     fn streams_may_cost_the_allowance_and_a_share() {
         let mut probation = Probation::new(2 * STREAM_COST);
-        assert!(probation.admits(1));
-        assert!(!probation.admits(2));
+        assert!(probation.admits(0, false) && !probation.admits(1, false));
+        assert!(probation.admits(1, true) && !probation.admits(2, true));
         probation.received(PAYMENT * STREAM_COST - 1);
-        assert!(!probation.admits(2));
+        assert!(!probation.admits(2, true));
         probation.received(1);
-        assert!(probation.admits(2));
-        assert!(!probation.admits(3));
+        assert!(probation.admits(2, true) && !probation.admits(3, true));
         probation.end();
-        assert!(probation.admits(4096));
+        assert!(probation.admits(4096, false));
     }
 
     #[tokio::test(start_paused = true)]

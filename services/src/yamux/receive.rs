@@ -77,7 +77,7 @@ impl Session {
                 self.receive_body(body, chunk)?;
                 continue;
             }
-            if room == Room::Stop && self.waiting.len() >= self.config.accept_backlog {
+            if room == Room::Stop && self.is_full() {
                 break;
             }
             let before = chunk.len();
@@ -93,6 +93,13 @@ impl Session {
             *chunk = Bytes::new();
         }
         Ok(())
+    }
+
+    /// Whether a stream that is opened now may have to be refused, so that those that wait are
+    /// looked after first: they may make room, or prove the peer.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.len() >= self.config.accept_backlog
+            || !self.probation.admits(self.table.open(), false)
     }
 
     fn receive_header(&mut self, header: Header, now: Instant) -> Result<(), SessionError> {
@@ -188,10 +195,11 @@ impl Session {
             id: header.stream,
             since: now,
         };
-        if !full && self.probation.admits(self.table.open()) {
+        let speaks = header.length > 0 || header.flags != Flags::SYN;
+        if !full && self.probation.admits(self.table.open(), speaks) {
             return Ok(Some(self.admit(opened)));
         }
-        if !full && header.length == 0 && header.flags == Flags::SYN {
+        if !full && !speaks {
             self.park(header.stream, now);
             return Ok(None);
         }
@@ -200,7 +208,7 @@ impl Session {
 
     /// A stream that was put aside is silent no more.
     fn spoke_up(&mut self, header: Header, now: Instant) -> Result<Option<Key>, Fault> {
-        let admitted = self.probation.admits(self.table.open());
+        let admitted = self.probation.admits(self.table.open(), true);
         let parked = self.probation.take(header.stream);
         match parked.filter(|_| admitted) {
             Some(parked) => Ok(Some(self.admit(parked))),
