@@ -16,6 +16,9 @@
 //! | [`SNIFF_SECONDS`] | histogram, s | `outcome` | how long that took |
 //! | [`PORT_ROUTED`] | counter | `row` | connections that found a row of a [`Port`] |
 //!
+//! The protocols count for themselves; their tables are on the pages of
+//! [`services`](crate::services): `netrpc` and `yamux`.
+//!
 //! [`Outcome`]: crate::Outcome
 //! [`Port`]: crate::Port
 

@@ -15,6 +15,10 @@
 //! | [`Client`] | typed calls on any request service, remote or in this process |
 //! | [`Fault`] | why a request could not be served at all: answered, then the session ends |
 //!
+//! What is counted, by the `metrics` facade: `rpc.request` (requests read) and `rpc.request_error`
+//! (sessions that a broken request ended), both by Consul's names, and `oneport.netrpc.panics`
+//! (handlers that panicked).
+//!
 //! ```
 //! use oneport_proto::{BoxError, Class, Head, Session};
 //! use oneport_services::{Conn, Drainer, netrpc};

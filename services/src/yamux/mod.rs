@@ -41,7 +41,15 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Counters: see the table in the source of `meter.rs`; they go through the `metrics` facade.
+//! What is counted, by the `metrics` facade; no label comes from the wire:
+//!
+//! | counter | labels | counts |
+//! |---|---|---|
+//! | `oneport.yamux.sessions` | `role` | sessions begun |
+//! | `oneport.yamux.streams` | `role` | streams accepted (server) or opened (client) |
+//! | `oneport.yamux.resets` | `role`, `by` (`us`, `peer`) | streams reset |
+//! | `oneport.yamux.panics` | | streams whose protocol panicked |
+//! | `oneport.yamux.faults` | `role`, `kind` | sessions ended because the peer broke the protocol |
 
 mod budget;
 mod client;
