@@ -65,6 +65,10 @@ const PROBES: &[(&str, Probe)] = probes! {
     "D24" => an_empty_list_sleeps_on,
     "D25" => a_query_ends_with_its_caller,
     "D26" => a_stranger_has_few_streams,
+    "D27" => a_reset_call_is_dropped,
+    "D28" => credit_does_not_wrap,
+    "D29" => a_fin_is_an_end,
+    "D30" => the_last_struct_counts,
 };
 
 #[tokio::test(start_paused = true)]
@@ -458,19 +462,18 @@ async fn long_replies_are_one_frame() {
     assert!(length > 20_000);
 }
 
-async fn blocking_queries_have_a_limit() {
+/// An agent with room for so many blocking queries.
+fn room_for(queries: usize) -> Config {
     let mut config = Config::default();
-    assert_eq!(config.queries.max_blocking, 8192);
-    config.queries.max_blocking = 0;
-    let mut query = KeyRequest {
-        key: "k".into(),
-        ..KeyRequest::default()
-    };
-    query.query.min_query_index = 1_000_000;
-    let mut peer = Peer::of(config).await;
+    config.queries.max_blocking = queries;
+    config
+}
+
+async fn blocking_queries_have_a_limit() {
+    assert_eq!(Config::default().queries.max_blocking, 8192);
+    let mut peer = Peer::of(room_for(0)).await;
     let asked = Instant::now();
-    let sent = request("KVS.Get", &pack(&query));
-    peer.send(&[&[0], sent.as_slice()].concat()).await;
+    peer.send(&[&[0], endless().as_slice()].concat()).await;
     peer.far.shutdown().await.unwrap();
     assert_eq!(error_of(&peer.rest().await), "");
     assert_eq!(asked.elapsed(), Duration::ZERO);
@@ -558,13 +561,18 @@ async fn an_empty_list_sleeps_on() {
     assert!(lasted >= Duration::from_secs(10), "{lasted:?}");
 }
 
-async fn a_query_ends_with_its_caller() {
+/// A query that waits for what does not come.
+fn endless() -> Vec<u8> {
     let mut query = KeyRequest {
         key: "k".into(),
         ..KeyRequest::default()
     };
     query.query.min_query_index = 1_000_000;
-    let mut peer = Peer::plain(&request("KVS.Get", &pack(&query))).await;
+    request("KVS.Get", &pack(&query))
+}
+
+async fn a_query_ends_with_its_caller() {
+    let mut peer = Peer::plain(&endless()).await;
     let asked = Instant::now();
     peer.far.shutdown().await.unwrap();
     assert!(peer.rest().await.is_empty());
@@ -586,4 +594,38 @@ async fn a_stranger_has_few_streams() {
     for number in FEW..100 {
         peer.until(WINDOW, ACK, 2 * number + 1).await;
     }
+}
+
+async fn a_reset_call_is_dropped() {
+    let mut peer = Peer::of(room_for(1)).await;
+    let first = [&[4], open(1).as_slice(), &data(1, &endless())].concat();
+    peer.send(&first).await;
+    peer.until(WINDOW, ACK, 1).await;
+    // Its place is the next one's, which therefore waits as long as it may.
+    let asked = Instant::now();
+    peer.send(&[head(WINDOW, RST, 1, 0), open(3), data(3, &endless())].concat())
+        .await;
+    peer.until(DATA, 0, 3).await;
+    assert!(asked.elapsed() >= Duration::from_secs(300));
+}
+
+async fn credit_does_not_wrap() {
+    let more = head(WINDOW, 0, 1, u32::MAX);
+    let mut peer = Peer::yamux(&[open(1), more].concat()).await;
+    assert!(peer.rest().await.ends_with(&head(GO_AWAY, 0, 0, 1)));
+}
+
+async fn a_fin_is_an_end() {
+    let ping = request("Status.Ping", &[0x80]);
+    let sent = [open(1), head(WINDOW, FIN, 1, 0), data(1, &ping)].concat();
+    let mut peer = Peer::yamux(&sent).await;
+    assert_eq!(peer.frame().await.1, ACK);
+    let ended = peer.frame().await;
+    assert_eq!((ended.0, ended.1, ended.2), (WINDOW, FIN, 1));
+    peer.is_served(3).await;
+}
+
+async fn the_last_struct_counts() {
+    let twice = b"\x83\xa6DirEnt\x81\xa3Key\xa1k\xa6DirEnt\x81\xa5Value\xa1v\xa2Op\xa3set";
+    assert_eq!(answer("KVS.Apply", twice).await, "Must provide key");
 }
