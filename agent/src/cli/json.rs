@@ -17,13 +17,20 @@ use super::exit::{Exit, Failure};
 
 const RAW: &str = "$raw_base64";
 
-/// JSON text as the msgpack that Go would write. `what` is the argument's name, for errors.
-pub(super) fn to_msgpack(text: &[u8], what: &str) -> Result<Bytes, Failure> {
-    let refuse = |error: &dyn fmt::Display| Failure::new(Exit::Usage, format!("{what}: {error}"));
-    let value: Value = serde_json::from_slice(text).map_err(|error| refuse(&error))?;
+/// JSON text as a value. `what` is the argument's name, for errors.
+pub(super) fn parse(text: &[u8], what: &str) -> Result<Value, Failure> {
+    serde_json::from_slice(text).map_err(|error| refuse(what, &error))
+}
+
+/// A JSON value as the msgpack that Go would write. `what` is the argument's name, for errors.
+pub(super) fn to_msgpack(value: &Value, what: &str) -> Result<Bytes, Failure> {
     let mut body = BytesMut::new();
-    msgpack::encode(&Outgoing(&value), &mut body).map_err(|error| refuse(&error))?;
+    msgpack::encode(&Outgoing(value), &mut body).map_err(|error| refuse(what, &error))?;
     Ok(body.freeze())
+}
+
+fn refuse(what: &str, error: &dyn fmt::Display) -> Failure {
+    Failure::new(Exit::Usage, format!("{what}: {error}"))
 }
 
 /// A msgpack value as JSON.
@@ -142,8 +149,12 @@ mod tests {
 
     use super::*;
 
+    fn bytes_of(json: &str) -> Result<Bytes, Failure> {
+        to_msgpack(&parse(json.as_bytes(), "--body")?, "--body")
+    }
+
     fn there(json: &str) -> Vec<u8> {
-        to_msgpack(json.as_bytes(), "--body").unwrap().to_vec()
+        bytes_of(json).unwrap().to_vec()
     }
 
     fn back(body: &[u8]) -> String {
@@ -179,7 +190,7 @@ mod tests {
     #[test]
     fn bad_json_names_the_argument() {
         let refused = |text: &str| {
-            let failure = to_msgpack(text.as_bytes(), "--body").unwrap_err();
+            let failure = bytes_of(text).unwrap_err();
             assert_eq!(failure.exit(), Exit::Usage);
             failure.message().to_owned()
         };

@@ -15,6 +15,7 @@ mod output;
 mod remote;
 mod rpc;
 mod signals;
+mod token;
 mod value;
 
 use std::{io, process::ExitCode};

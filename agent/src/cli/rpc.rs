@@ -8,18 +8,21 @@ use oneport::{
     services::netrpc::{DEFAULT_METHOD_LIMIT, asked},
 };
 
+use serde_json::Value as Json;
+
 use super::{
     block_on,
     exit::{Exit, Failure},
     json, output,
     remote::Remote,
+    token::Token,
     value::Value,
 };
 
 /// Call any net/rpc method of a server.
 ///
 /// The body is JSON and is sent as msgpack, just as it is: what a server does not find in it is
-/// zero there. The reply is printed as JSON, in lines on a terminal and in one line elsewhere.
+/// zero there. A token goes into it as Token, unless it has one. The reply is printed as JSON, in lines on a terminal and in one line elsewhere.
 /// Bytes that are not UTF-8 are {"$raw_base64": "…"}, in the body as well as in the reply.
 #[derive(Debug, clap::Args)]
 #[command(after_help = r#"
@@ -36,6 +39,9 @@ pub(super) struct Args {
     /// The request: JSON, @FILE, or - for stdin.
     #[arg(long, value_name = "JSON", default_value = "{}")]
     body: String,
+    /// Goes into the body as its Token, unless there is one.
+    #[command(flatten)]
+    token: Token,
     #[command(flatten)]
     remote: Remote,
 }
@@ -51,12 +57,23 @@ fn method(name: &str) -> Result<String, String> {
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
         let text = Value::from(self.body).read("--body")?;
-        let body = json::to_msgpack(&text, "--body")?;
+        let body = json::parse(&text, "--body")?;
+        let body = json::to_msgpack(&with_token(body, self.token.secret()), "--body")?;
         let reply = block_on(call(&self.remote, &self.method, body))?;
         let reply = json::from_msgpack(&reply)
             .map_err(|error| Failure::new(Exit::Unreachable, format!("bad answer: {error}")))?;
         output::json(&reply)
     }
+}
+
+/// Consul's requests carry the token in their body, all under the same key.
+fn with_token(mut body: Json, token: &str) -> Json {
+    if let Json::Object(keys) = &mut body
+        && !token.is_empty()
+    {
+        keys.entry("Token").or_insert_with(|| token.into());
+    }
+    body
 }
 
 async fn call(remote: &Remote, method: &str, body: Bytes) -> Result<Bytes, Failure> {
@@ -70,6 +87,16 @@ async fn call(remote: &Remote, method: &str, body: Bytes) -> Result<Bytes, Failu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_goes_where_there_is_none() {
+        let body = || serde_json::json!({"Key": "k"});
+        assert_eq!(with_token(body(), ""), body());
+        assert_eq!(with_token(body(), "s")["Token"], "s");
+        let own = serde_json::json!({"Token": "own"});
+        assert_eq!(with_token(own.clone(), "s"), own);
+        assert_eq!(with_token(1.into(), "s"), 1);
+    }
 
     #[test]
     fn a_method_has_a_length() {

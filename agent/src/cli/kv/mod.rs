@@ -11,7 +11,7 @@ use oneport::proto::structs::{
     DirEntry, GoString, KVSRequest, QueryOptions, RaftIndex, WriteRequest,
 };
 
-use super::{block_on, exit::Failure, remote::Remote};
+use super::{block_on, exit::Failure, remote::Remote, token::Token};
 
 /// Read, write and watch keys.
 #[derive(Debug, clap::Args)]
@@ -53,15 +53,8 @@ struct Scope {
         hide_default_value = true
     )]
     datacenter: String,
-    /// The ACL token.
-    #[arg(
-        long,
-        value_name = "SECRET",
-        env = "ONEPORT_TOKEN",
-        hide_env_values = true
-    )]
-    #[arg(default_value = "", hide_default_value = true)]
-    token: String,
+    #[command(flatten)]
+    token: Token,
     #[command(flatten)]
     remote: Remote,
 }
@@ -73,7 +66,7 @@ impl Scope {
 
     fn read(&self) -> QueryOptions {
         QueryOptions {
-            token: self.token.as_str().into(),
+            token: self.token.secret().into(),
             ..QueryOptions::default()
         }
     }
@@ -92,7 +85,7 @@ impl Scope {
                 ..entry
             },
             write: WriteRequest {
-                token: self.token.as_str().into(),
+                token: self.token.secret().into(),
             },
         };
         block_on(async {
