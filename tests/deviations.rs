@@ -69,6 +69,7 @@ const PROBES: &[(&str, Probe)] = probes! {
     "D28" => credit_does_not_wrap,
     "D29" => a_fin_is_an_end,
     "D30" => the_last_struct_counts,
+    "D31" => answers_have_to_be_taken,
 };
 
 #[tokio::test(start_paused = true)]
@@ -91,7 +92,7 @@ async fn every_row_is_shown() {
 /// A connection to an agent of its own.
 struct Peer {
     far: DuplexStream,
-    _serving: JoinSet<Result<(), BoxError>>,
+    serving: JoinSet<Result<(), BoxError>>,
     _drainer: Drainer,
 }
 
@@ -114,7 +115,7 @@ impl Peer {
         serving.spawn(async move { sniff.ready().await?.call(conn).await });
         Peer {
             far,
-            _serving: serving,
+            serving,
             _drainer: drainer,
         }
     }
@@ -628,4 +629,27 @@ async fn a_fin_is_an_end() {
 async fn the_last_struct_counts() {
     let twice = b"\x83\xa6DirEnt\x81\xa3Key\xa1k\xa6DirEnt\x81\xa5Value\xa1v\xa2Op\xa3set";
     assert_eq!(answer("KVS.Apply", twice).await, "Must provide key");
+}
+
+async fn answers_have_to_be_taken() {
+    let entry = DirEntry {
+        key: "large".into(),
+        value: Some(vec![7; 600_000].into()),
+        ..DirEntry::default()
+    };
+    let set = KVSRequest {
+        op: "set".into(),
+        dir_ent: entry,
+        ..KVSRequest::default()
+    };
+    let get = KeyRequest {
+        key: "large".into(),
+        ..KeyRequest::default()
+    };
+    let begun = Instant::now();
+    let mut peer = Peer::plain(&request("KVS.Apply", &pack(&set))).await;
+    // Twice what the pipe holds.
+    peer.send(&request("KVS.Get", &pack(&get)).repeat(4)).await;
+    assert!(peer.serving.join_next().await.unwrap().unwrap().is_err());
+    assert_eq!(begun.elapsed().as_secs(), 31);
 }

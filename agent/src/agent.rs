@@ -151,9 +151,10 @@ impl Agent {
 fn port(config: &Config, router: &Router) -> Result<Port, PortError> {
     let netrpc = netrpc::Server::new(router.methods(), router.clone());
     let single = netrpc.clone().config(config.netrpc.clone());
-    // On a stream the silence before the first request is the session's to bound.
+    // On a stream silence and stalled writes are the session's to bound.
     let stream = netrpc.config(netrpc::Config {
         first_request: None,
+        write_stall: None,
         ..config.netrpc.clone()
     });
     let multi = Yamux::new(stream).config(config.yamux.clone());

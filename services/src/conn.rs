@@ -127,6 +127,11 @@ impl Conn {
         self.io.put(write);
     }
 
+    /// How many bytes wait in the output buffer, where the transport can tell.
+    pub fn queued(&self) -> usize {
+        self.io.queued()
+    }
+
     /// Tells whatever carries the connection that the peer has sent a whole request: it is no
     /// stranger any more. It costs little and may be said again.
     pub fn prove(&mut self) {

@@ -35,6 +35,12 @@ pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {
     /// back-pressure: whoever puts again before it was ready makes the buffer grow.
     fn put(&mut self, write: &mut dyn FnMut(&mut BytesMut));
 
+    /// How many bytes wait in the output buffer, where the transport can tell: a flush that takes
+    /// long makes progress as long as they get fewer.
+    fn queued(&self) -> usize {
+        0
+    }
+
     /// Tells the transport that the peer has sent a whole request: it is no stranger any more.
     /// A carrier may trust its peer with more memory then; elsewhere this does nothing.
     fn prove(&mut self) {}
@@ -133,6 +139,10 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for StreamIo<T> {
 
     fn put(&mut self, write: &mut dyn FnMut(&mut BytesMut)) {
         write(&mut self.output);
+    }
+
+    fn queued(&self) -> usize {
+        self.output.len()
     }
 
     fn abort(&mut self) {

@@ -244,6 +244,51 @@ async fn a_bad_header_is_closed_without_an_answer() {
 }
 
 #[tokio::test]
+async fn what_was_answered_before_a_bad_header_still_leaves() {
+    let sent = [request(1, "Lab.Ping", b"\x80"), b"\xa3abc".to_vec()].concat();
+    let mut served = serve(Config::default());
+    served.far.write_all(&sent).await.unwrap();
+    assert_eq!(served.rest().await, reply(1, "Lab.Ping", "", b"\xc0"));
+}
+
+/// How long a session lives whose peer reads ten bytes every 25 s, so many times.
+async fn lives_while_read(times: usize) -> Duration {
+    let router = router(Lab::default());
+    let mut server = Server::new(router.methods(), router);
+    let (near, far) = duplex(64);
+    let drainer = Drainer::new();
+    let conn = Conn::stream(Session::in_process(), drainer.handle(), near);
+    let begun = Instant::now();
+    let task = tokio::spawn(server.call(conn));
+    let (mut answers, mut wire) = tokio::io::split(far);
+    // More answers than the pipe holds; the server may not want all requests.
+    let asking = tokio::spawn(async move {
+        let pings = request(1, "Lab.Ping", b"\x80").repeat(20);
+        let _unwanted = wire.write_all(&pings).await;
+    });
+    for _ in 0..times {
+        tokio::time::sleep(Duration::from_secs(25)).await;
+        answers.read_exact(&mut [0; 10]).await.unwrap();
+    }
+    assert!(task.await.unwrap().is_err());
+    asking.await.unwrap();
+    begun.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_nobody_takes_end_the_session() {
+    // A second more for what was answered before the end.
+    let seconds = Duration::from_secs;
+    assert_eq!(lives_while_read(0).await, seconds(31));
+    // Taken slowly, they go on for 30 s behind the last piece, and for less than 30 s more.
+    let lived = lives_while_read(2).await;
+    assert!(
+        lived >= seconds(50 + 30) && lived <= seconds(50 + 30 + 30),
+        "{lived:?}"
+    );
+}
+
+#[tokio::test]
 async fn the_end_inside_a_message_is_closed_without_an_answer() {
     let sent = request(1, "Lab.Length", &string("hello"));
     for cut in 1..sent.len() {

@@ -23,6 +23,8 @@ pub const DEFAULT_BODY_STALL: Duration = Duration::from_secs(30);
 pub const DEFAULT_LEAST_RATE: u64 = 4096;
 /// From when on, counted from a request's first byte, the least rate is asked for.
 pub const DEFAULT_LEAST_RATE_AFTER: Duration = Duration::from_secs(10);
+/// How long a peer may take none of what is to be sent to it.
+pub const DEFAULT_WRITE_STALL: Duration = Duration::from_secs(30);
 /// How long a session that refused a body waits for silence, so that its answer is read.
 pub const DEFAULT_LINGER: Duration = Duration::from_secs(1);
 /// How many bytes of a refused body a session throws away before it gives up on the peer.
@@ -54,7 +56,11 @@ pub struct Config {
     pub least_rate: u64,
     /// From when on the least rate is asked for.
     pub least_rate_after: Duration,
-    /// How long a session that refused a body waits for the peer's silence.
+    /// How long a peer may take none of what is to be sent to it; `None` where the carrier has a
+    /// limit of its own, as yamux has for its connection. The default is [`DEFAULT_WRITE_STALL`].
+    pub write_stall: Option<Duration>,
+    /// How long a session that refused a body waits for the peer's silence, and one that ends for
+    /// what is to be sent.
     pub linger: Duration,
     /// How many bytes of a refused body are thrown away; the default is [`DEFAULT_LINGER_BYTES`].
     pub linger_bytes: usize,
@@ -73,6 +79,7 @@ impl Default for Config {
             body_stall: DEFAULT_BODY_STALL,
             least_rate: DEFAULT_LEAST_RATE,
             least_rate_after: DEFAULT_LEAST_RATE_AFTER,
+            write_stall: Some(DEFAULT_WRITE_STALL),
             linger: DEFAULT_LINGER,
             linger_bytes: DEFAULT_LINGER_BYTES,
         }

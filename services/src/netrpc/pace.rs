@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{config::Config, frame::Awaits};
 
-/// A peer that sent too slowly; its session ends.
+/// A peer that was too slow; its session ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Late {
     /// Nothing came at all.
@@ -23,6 +23,9 @@ pub enum Late {
     /// A body made no progress.
     #[error("request body without progress for {0:?}")]
     Stall(Duration),
+    /// Answers were not taken.
+    #[error("nothing of what was to be sent was taken for {0:?}")]
+    Write(Duration),
     /// A request came too slowly.
     #[error("request slower than {0} bytes a second")]
     Rate(u64),

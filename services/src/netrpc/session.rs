@@ -3,6 +3,7 @@
 use std::{
     future::poll_fn,
     io,
+    pin::Pin,
     sync::Arc,
     task::{self, Context, Poll},
 };
@@ -10,7 +11,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use oneport_proto::{BoxError, Head, Method};
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncWrite, AsyncWriteExt},
     time::{Instant, timeout},
 };
 use tower::Service;
@@ -72,12 +73,20 @@ where
     /// Serves the connection to its end.
     pub(super) async fn run(&mut self) -> Result<(), BoxError> {
         let ended = self.serve().await;
-        if let Err(error) = &ended
-            && !is_hangup(error)
-        {
-            self.shared.request_errors.increment(1);
+        if let Err(error) = &ended {
+            if !is_hangup(error) {
+                self.shared.request_errors.increment(1);
+            }
+            Box::pin(self.part()).await;
         }
         ended
+    }
+
+    /// The end of a broken session: what was answered before it broke still leaves.
+    async fn part(&mut self) {
+        let linger = self.shared.config.linger;
+        // A peer that is gone, or takes nothing, has had its chance.
+        let _parted = timeout(linger, self.conn.shutdown()).await;
     }
 
     async fn serve(&mut self) -> Result<(), BoxError> {
@@ -92,13 +101,39 @@ where
                     return Ok(());
                 }
             }
-            self.conn.flush().await?;
+            self.flush().await?;
             if !self.read().await? {
                 break;
             }
         }
         self.conn.shutdown().await?;
         Ok(())
+    }
+
+    /// Sends what is queued.
+    async fn flush(&mut self) -> Result<(), BoxError> {
+        let conn = &mut self.conn;
+        let at_once = poll_fn(|cx| Poll::Ready(Pin::new(&mut *conn).poll_flush(cx))).await;
+        match at_once {
+            Poll::Ready(sent) => Ok(sent?),
+            // Rare, so it takes no room in the others.
+            Poll::Pending => Box::pin(self.flush_slowly()).await,
+        }
+    }
+
+    /// Sends what is queued to a peer that takes it slowly, as long as it takes some.
+    async fn flush_slowly(&mut self) -> Result<(), BoxError> {
+        let Some(stall) = self.shared.config.write_stall else {
+            return Ok(self.conn.flush().await?);
+        };
+        loop {
+            let queued = self.conn.queued();
+            match timeout(stall, self.conn.flush()).await {
+                Ok(sent) => return Ok(sent?),
+                Err(_) if self.conn.queued() < queued => {}
+                Err(_) => return Err(Late::Write(stall).into()),
+            }
+        }
     }
 
     /// Answers every whole request that has arrived.
