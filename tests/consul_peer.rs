@@ -12,6 +12,8 @@
 mod peers;
 #[path = "support/process.rs"]
 mod process;
+#[path = "support/tell.rs"]
+mod tell;
 
 use peers::{Consul, Go, Said};
 use process::{Agent, oneport_binary};
@@ -54,7 +56,7 @@ fn assert_passed(probe: &Said) {
         passed.is_some_and(|n| n >= 50),
         "the probe's last line is {last:?}"
     );
-    println!("{last}");
+    tell::tell(&format!("Consul's own client: {last}"));
 }
 
 #[test]

@@ -29,6 +29,8 @@ use tower::{Service, ServiceExt};
 #[path = "harness/queue.rs"]
 #[allow(dead_code, reason = "drains are another test's")]
 mod queue;
+#[path = "support/tell.rs"]
+mod tell;
 
 type Probe = fn() -> Pin<Box<dyn Future<Output = ()>>>;
 
@@ -86,7 +88,10 @@ async fn every_row_is_shown() {
         println!("{id}");
         probe().await;
     }
-    println!("deviations: {} rows, all of them shown", rows.len());
+    tell::tell(&format!(
+        "deviations: {} rows, all of them shown",
+        rows.len()
+    ));
 }
 
 /// A connection to an agent of its own.

@@ -13,6 +13,8 @@
 mod golden;
 #[path = "support/process.rs"]
 mod process;
+#[path = "support/tell.rs"]
+mod tell;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -65,10 +67,10 @@ fn recorded_calls_get_the_recorded_answers() {
     }
 
     let replayed = total.bytes + total.decoded;
-    println!(
+    tell::tell(&format!(
         "golden: {} recorded, {replayed} replayed, {} compared byte for byte, {} compared decoded, {} left out",
         total.recorded, total.bytes, total.decoded, total.left_out
-    );
+    ));
     for difference in &total.differences {
         println!("{difference}");
     }

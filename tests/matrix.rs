@@ -32,6 +32,8 @@ use support::{
 
 #[path = "support/matrix/mod.rs"]
 mod support;
+#[path = "support/tell.rs"]
+mod tell;
 
 /// Cases that are not made: file, name, reason.
 const LEFT_OUT: &[(&str, &str, &str)] = &[
@@ -106,10 +108,10 @@ fn recorded_inputs_get_the_recorded_answers() {
     for difference in &outcome.differences {
         println!("{difference}");
     }
-    println!(
+    tell::tell(&format!(
         "matrix: {} cases compared, {} left out by name, {} masked by deviations",
         outcome.compared, outcome.left_out, outcome.masked
-    );
+    ));
     let count = outcome.differences.len();
     assert_eq!(count, 0, "differences, see above");
 }

@@ -111,7 +111,7 @@ impl Go {
                 std::env::var("ONEPORT_REQUIRE_PEERS").as_deref() != Ok("1"),
                 "Go is not installed, and ONEPORT_REQUIRE_PEERS=1 asks for it"
             );
-            println!("skipped: Go is not installed, and Consul is built with it");
+            crate::tell::tell("skipped: Go is not installed, and Consul is built with it");
             return None;
         }
         Some(Go { built })
