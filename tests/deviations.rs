@@ -445,25 +445,32 @@ async fn a_negative_length_is_an_error() {
     assert!(text.starts_with("codec.decoder: "), "{text}");
 }
 
-async fn long_replies_are_one_frame() {
-    let entry = DirEntry {
-        key: "long".into(),
-        value: Some(vec![7; 20_000].into()),
-        ..DirEntry::default()
-    };
+/// Requests that store a value of so many bytes, and read it.
+fn set_and_get(size: usize) -> (Vec<u8>, Vec<u8>) {
     let set = KVSRequest {
         op: "set".into(),
-        dir_ent: entry,
+        dir_ent: DirEntry {
+            key: "long".into(),
+            value: Some(vec![7; size].into()),
+            ..DirEntry::default()
+        },
         ..KVSRequest::default()
     };
     let get = KeyRequest {
         key: "long".into(),
         ..KeyRequest::default()
     };
-    let set = request("KVS.Apply", &pack(&set));
+    (
+        request("KVS.Apply", &pack(&set)),
+        request("KVS.Get", &pack(&get)),
+    )
+}
+
+async fn long_replies_are_one_frame() {
+    let (set, get) = set_and_get(20_000);
     let mut peer = Peer::yamux(&[open(1), data(1, &set)].concat()).await;
     peer.until(DATA, 0, 1).await;
-    peer.send(&data(1, &request("KVS.Get", &pack(&get)))).await;
+    peer.send(&data(1, &get)).await;
     let (length, _) = peer.until(DATA, 0, 1).await;
     assert!(length > 20_000);
 }
@@ -637,24 +644,11 @@ async fn the_last_struct_counts() {
 }
 
 async fn answers_have_to_be_taken() {
-    let entry = DirEntry {
-        key: "large".into(),
-        value: Some(vec![7; 600_000].into()),
-        ..DirEntry::default()
-    };
-    let set = KVSRequest {
-        op: "set".into(),
-        dir_ent: entry,
-        ..KVSRequest::default()
-    };
-    let get = KeyRequest {
-        key: "large".into(),
-        ..KeyRequest::default()
-    };
+    let (set, get) = set_and_get(600_000);
     let begun = Instant::now();
-    let mut peer = Peer::plain(&request("KVS.Apply", &pack(&set))).await;
+    let mut peer = Peer::plain(&set).await;
     // Twice what the pipe holds.
-    peer.send(&request("KVS.Get", &pack(&get)).repeat(4)).await;
+    peer.send(&get.repeat(4)).await;
     assert!(peer.serving.join_next().await.unwrap().unwrap().is_err());
     assert_eq!(begun.elapsed().as_secs(), 31);
 }

@@ -32,7 +32,7 @@ async fn said(port: &Port, bytes: &[u8]) -> String {
     said
 }
 
-/// The table that the program has, one row of each kind beside it.
+/// A table like a Consul server's, and one row of each kind beside it.
 fn table() -> Port {
     Port::builder()
         .tag(0, "net/rpc", named("net/rpc"))

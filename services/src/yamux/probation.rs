@@ -59,8 +59,8 @@ impl Probation {
         self.over || cost <= most / share
     }
 
-    pub(crate) fn park(&mut self, id: u32, since: Instant) {
-        self.parked.push_back(Parked { id, since });
+    pub(crate) fn park(&mut self, opened: Parked) {
+        self.parked.push_back(opened);
     }
 
     /// How many are parked.
@@ -123,7 +123,8 @@ mod tests {
         let mut probation = Probation::new(0);
         let (start, second) = (Instant::now(), Duration::from_secs(1));
         for id in [1, 3, 5] {
-            probation.park(id, start + id * second);
+            let since = start + id * second;
+            probation.park(Parked { id, since });
         }
         assert!(probation.holds(3));
         assert_eq!(probation.take(3).map(|parked| parked.id), Some(3));

@@ -200,7 +200,7 @@ impl Session {
             return Ok(Some(self.admit(opened)));
         }
         if !full && !speaks {
-            self.park(header.stream, now);
+            self.park(opened);
             return Ok(None);
         }
         self.refused(header.stream, now)

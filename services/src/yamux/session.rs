@@ -524,9 +524,9 @@ impl Session {
     }
 
     /// Puts a silent stream aside until the peer has proven itself.
-    pub(crate) fn park(&mut self, id: u32, now: Instant) {
-        self.probation.park(id, now);
-        self.sweep_at(after(now, self.config.silent_timeout));
+    pub(crate) fn park(&mut self, opened: Parked) {
+        self.probation.park(opened);
+        self.sweep_at(after(opened.since, self.config.silent_timeout));
     }
 
     /// When [`tick`](Session::tick) has something to do.
