@@ -14,6 +14,8 @@ mod peers;
 mod process;
 #[path = "support/tell.rs"]
 mod tell;
+#[path = "support/verdict.rs"]
+mod verdict;
 
 use peers::{Consul, Go, Said};
 use process::{Agent, oneport_binary};
@@ -22,7 +24,7 @@ use process::{Agent, oneport_binary};
 fn consuls_client_finds_nothing_wrong_with_our_agent() {
     let Some(go) = Go::find() else { return };
     let agent = Agent::start();
-    let probe = go.probe(&agent.addr().to_string());
+    let probe = probe(go, &agent.addr().to_string());
     assert!(
         probe.good,
         "the probe said:\n{}\nthe agent said:\n{}",
@@ -35,8 +37,8 @@ fn consuls_client_finds_nothing_wrong_with_our_agent() {
 #[test]
 fn consuls_client_finds_nothing_wrong_with_consul() {
     let Some(go) = Go::find() else { return };
-    let consul = Consul::start(&go);
-    let probe = go.probe(consul.addr());
+    let consul = Consul::start(go);
+    let probe = probe(go, consul.addr());
     assert!(
         probe.good,
         "the probe said:\n{}\nConsul said:\n{}",
@@ -46,17 +48,14 @@ fn consuls_client_finds_nothing_wrong_with_consul() {
     assert_passed(&probe);
 }
 
-/// A probe that checks nothing would pass too.
+/// All checks of the probe against a server.
+fn probe(go: Go, addr: &str) -> Said {
+    go.run_probe(&["-addr", addr, "-dc", "dc1", "-node", "srv1"])
+}
+
+#[track_caller]
 fn assert_passed(probe: &Said) {
-    let last = probe.out.lines().last().unwrap_or_default();
-    let passed: Option<u32> = last
-        .strip_suffix(" checks passed")
-        .and_then(|n| n.parse().ok());
-    assert!(
-        passed.is_some_and(|n| n >= 50),
-        "the probe's last line is {last:?}"
-    );
-    tell::tell(&format!("Consul's own client: {last}"));
+    verdict::assert_passed("Consul's own client", &probe.out, 50);
 }
 
 #[test]
@@ -76,7 +75,7 @@ fn consuls_client_notices_a_server_that_is_not_consul() {
 #[test]
 fn our_command_line_works_against_consul() {
     let Some(go) = Go::find() else { return };
-    let consul = Consul::start(&go);
+    let consul = Consul::start(go);
     let addr = consul.addr();
     let cli = |args: &[&str]| oneport(&[args, &["--addr", addr]].concat());
 

@@ -1,11 +1,13 @@
-//! The programs at the other end: Consul, and the probe that uses its client.
+//! The programs at the other end, which are built with Go: Consul, the probe that uses its client,
+//! and small ones on single libraries.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{OnceLock, mpsc};
+use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -13,9 +15,10 @@ use tokio::time::Instant;
 
 use crate::process::Running;
 
-/// A program that has run longer than this hangs. The probe itself takes a few
-/// seconds; the first build of Consul takes minutes, and has no limit here.
-const RUN: Duration = Duration::from_secs(180);
+/// A program that has run longer than this hangs. The probes take a few seconds and give up on a
+/// check themselves after two minutes; the first build of Consul takes minutes, and has no limit
+/// here.
+const RUN: Duration = Duration::from_secs(300);
 
 /// What a program printed, and whether it was content.
 pub(crate) struct Said {
@@ -84,63 +87,60 @@ fn read_all(
     })
 }
 
-/// The Go tool, and what it built.
-pub(crate) struct Go {
-    built: PathBuf,
-}
+/// The Go tool.
+#[derive(Clone, Copy)]
+pub(crate) struct Go;
 
 impl Go {
-    /// Finds Go and builds the probe; says so and gives nothing where there is
-    /// no Go.
+    /// Finds Go; says so and gives nothing where there is none.
     pub(crate) fn find() -> Option<Go> {
-        static PROBE: OnceLock<bool> = OnceLock::new();
-        let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join("consul-peer");
-        let there = *PROBE.get_or_init(|| {
-            let there = Command::new("go")
+        static THERE: OnceLock<bool> = OnceLock::new();
+        let there = *THERE.get_or_init(|| {
+            Command::new("go")
                 .arg("version")
                 .output()
-                .is_ok_and(|output| output.status.success());
-            if there {
-                std::fs::create_dir_all(&built).expect("a folder for what Go builds");
-                go_build(&built.join("probe"), "./cmd/probe");
-            }
-            there
+                .is_ok_and(|output| output.status.success())
         });
         if !there {
             assert!(
                 std::env::var("ONEPORT_REQUIRE_PEERS").as_deref() != Ok("1"),
                 "Go is not installed, and ONEPORT_REQUIRE_PEERS=1 asks for it"
             );
-            crate::tell::tell("skipped: Go is not installed, and Consul is built with it");
+            crate::tell::tell("skipped: Go is not installed, and the other end is built with it");
             return None;
         }
-        Some(Go { built })
+        Some(Go)
     }
 
-    /// All checks of the probe against a server.
-    pub(crate) fn probe(&self, addr: &str) -> Said {
-        self.run_probe(&["-addr", addr, "-dc", "dc1", "-node", "srv1"])
+    /// A program of a module of `tests/interop/go`, built once.
+    pub(crate) fn build(self, module: &str, package: &str) -> PathBuf {
+        static BUILT: Mutex<BTreeMap<PathBuf, PathBuf>> = Mutex::new(BTreeMap::new());
+        // Held while Go works: what two tests want at once is built by the first.
+        let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = Path::new(module).join(Path::new(package).file_name().expect("a package"));
+        built
+            .entry(name)
+            .or_insert_with_key(|name| {
+                let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go").join(name);
+                let folder = to.parent().expect("it is in its module's folder");
+                std::fs::create_dir_all(folder).expect("a folder for what Go builds");
+                go_build(module, &to, package);
+                to
+            })
+            .clone()
     }
 
-    pub(crate) fn run_probe(&self, args: &[&str]) -> Said {
-        run(self.built.join("probe").as_os_str(), args)
-    }
-
-    /// The real Consul, built once.
-    fn consul(&self) -> &'static Path {
-        static CONSUL: OnceLock<PathBuf> = OnceLock::new();
-        CONSUL.get_or_init(|| {
-            let to = self.built.join("consul");
-            go_build(&to, "github.com/hashicorp/consul");
-            to
-        })
+    /// Consul's own client: see `tests/interop/README.md` for what it takes.
+    pub(crate) fn run_probe(self, args: &[&str]) -> Said {
+        let probe = self.build("consul", "./cmd/probe");
+        run(probe.as_os_str(), args)
     }
 }
 
-fn go_build(to: &Path, package: &str) {
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/go/consul");
+fn go_build(module: &str, to: &Path, package: &str) {
+    let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/go");
     let output = Command::new("go")
-        .current_dir(&module)
+        .current_dir(modules.join(module))
         // A checkout without its version control still builds.
         .args(["build", "-buildvcs=false", "-o"])
         .arg(to)
@@ -149,7 +149,7 @@ fn go_build(to: &Path, package: &str) {
         .expect("Go was there a moment ago");
     assert!(
         output.status.success(),
-        "go build {package}:\n{}",
+        "go build {package} in {module}:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
 }
@@ -162,8 +162,8 @@ pub(crate) struct Consul {
 
 impl Consul {
     /// Starts it and waits until it has a leader.
-    pub(crate) fn start(go: &Go) -> Consul {
-        let program = go.consul();
+    pub(crate) fn start(go: Go) -> Consul {
+        let program = go.build("consul", "github.com/hashicorp/consul");
         // A port that was free may be taken when Consul comes to it.
         for _ in 0..4 {
             let (rpc, serf) = (free_port(), free_port());

@@ -116,15 +116,25 @@ impl Running {
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     panic!(
-                        "no {what} within {START:?}; the program said:\n{}",
+                        "no {what} within {START:?}; process {} said:\n{}",
+                        self.pid(),
                         self.said()
                     )
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    panic!("the program ended before {what}; it said:\n{}", self.said())
+                    panic!(
+                        "process {} ended before {what}; it said:\n{}",
+                        self.pid(),
+                        self.said()
+                    )
                 }
             }
         }
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Everything that the program has written so far.
@@ -169,7 +179,7 @@ fn follow(
 
 /// A development server of ours on a port of its own.
 pub(crate) struct Agent {
-    running: Running,
+    pub(crate) running: Running,
     addr: SocketAddr,
 }
 

@@ -21,9 +21,9 @@ var Stack = transport.Stack{
 	Mux: &transport.Mux{
 		Server: func(conn io.ReadWriteCloser) (transport.Session, error) { return yamux.Server(conn, nil) },
 		Client: func(conn io.ReadWriteCloser) (transport.Session, error) { return yamux.Client(conn, nil) },
-		ClientOpenTimeout: func(conn io.ReadWriteCloser, limit time.Duration) (transport.Session, error) {
+		ClientWith: func(conn io.ReadWriteCloser, open, close time.Duration) (transport.Session, error) {
 			config := yamux.DefaultConfig()
-			config.StreamOpenTimeout = limit
+			config.StreamOpenTimeout, config.StreamCloseTimeout = open, close
 			return yamux.Client(conn, config)
 		},
 	},

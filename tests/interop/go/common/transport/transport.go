@@ -34,9 +34,9 @@ type Stack struct {
 type Mux struct {
 	Server func(io.ReadWriteCloser) (Session, error)
 	Client func(io.ReadWriteCloser) (Session, error)
-	// ClientOpenTimeout is as Client, with this StreamOpenTimeout; nil where
-	// the library has none.
-	ClientOpenTimeout func(conn io.ReadWriteCloser, limit time.Duration) (Session, error)
+	// ClientWith is as Client, with this StreamOpenTimeout and
+	// StreamCloseTimeout; nil where the library has none.
+	ClientWith func(conn io.ReadWriteCloser, open, close time.Duration) (Session, error)
 }
 
 // Session is what the checks and the server need of a yamux session. All
