@@ -616,6 +616,24 @@ async fn a_client_calls_over_a_connection_and_in_process_alike() {
     );
 }
 
+#[tokio::test]
+async fn an_answer_has_a_limit_and_is_refused_by_name() {
+    let drainer = Drainer::new();
+    let mut server = Server::new(router(Lab::default()).methods(), router(Lab::default()));
+    let (near, far) = duplex(1 << 16);
+    let near = Conn::stream(Session::in_process(), drainer.handle(), near);
+    let far = Conn::stream(Session::in_process(), drainer.handle(), far);
+    let _task = tokio::spawn(server.call(near));
+    let mut client = Client::new(Channel::with_reply_limit(far, 5));
+    let fits = client.call::<_, u64>("Lab.Double", &(1_u64 << 30)).await;
+    assert_eq!(fits.unwrap(), 1 << 31);
+    let refused = client.call::<_, u64>("Lab.Double", &(1_u64 << 31)).await;
+    let text = "bad answer: body of 9 bytes exceeds 5";
+    assert_eq!(refused.unwrap_err().to_string(), text);
+    let after = client.call::<_, u64>("Lab.Double", &1).await;
+    assert!(matches!(after, Err(CallError::Closed)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_channel_with_an_answer_outstanding_is_never_used_again() {
     let lab = Lab::default();

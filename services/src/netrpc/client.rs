@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 use tower::{Service, ServiceExt};
 
-use super::{face::face, fault::Fault, frame::BadHeader, reply::Reply, request::Request};
+use super::{face::face, fault::BodyRefused, frame::BadHeader, reply::Reply, request::Request};
 use crate::msgpack;
 
 /// Why a call has no result.
@@ -39,7 +39,7 @@ pub enum CallError {
     Header(#[from] BadHeader),
     /// The answer's body is larger than this client takes.
     #[error("bad answer: {0}")]
-    Refused(Fault),
+    Refused(#[from] BodyRefused),
     /// The answer does not fit the expected type.
     #[error("bad answer: {0}")]
     Decode(#[from] msgpack::DecodeError),

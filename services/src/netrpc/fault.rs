@@ -21,15 +21,15 @@ pub enum Fault {
     #[error(transparent)]
     Body(#[from] msgpack::DecodeError),
     /// The body is larger, deeper or richer than this server takes.
-    #[error(transparent)]
+    #[error("request {0}")]
     Refused(#[from] BodyRefused),
 }
 
-/// A body that the server does not take.
+/// A body that its reader does not take: a server the one of a request, a client that of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyRefused {
     /// It is too long, or says that it will be.
-    #[error("request body of {size} bytes exceeds {limit}")]
+    #[error("body of {size} bytes exceeds {limit}")]
     Size {
         /// Its length in bytes, as far as it is known.
         size: usize,
@@ -37,7 +37,7 @@ pub enum BodyRefused {
         limit: usize,
     },
     /// It is nested too deep.
-    #[error("request body nested {depth} deep exceeds {limit}")]
+    #[error("body nested {depth} deep exceeds {limit}")]
     Depth {
         /// How deep it goes, as far as it is known.
         depth: usize,
@@ -45,7 +45,7 @@ pub enum BodyRefused {
         limit: usize,
     },
     /// It has too many elements.
-    #[error("request body of {elements} elements exceeds {limit}")]
+    #[error("body of {elements} elements exceeds {limit}")]
     Elements {
         /// How many it has, as far as is known.
         elements: u64,

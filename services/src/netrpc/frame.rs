@@ -2,12 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{
-    config::Config,
-    fault::{BodyRefused, Fault},
-    header::Header,
-    inbox::Inbox,
-};
+use super::{config::Config, fault::BodyRefused, header::Header, inbox::Inbox};
 use crate::msgpack::{self, Scanner};
 
 /// One whole message: a header that was read and a body that was only measured.
@@ -24,8 +19,9 @@ pub(crate) struct Frame {
 pub(crate) enum Found {
     /// A whole message.
     Frame(Frame),
-    /// A message whose body is not taken: to be answered with the fault, then the session ends.
-    Refused(Frame, Fault),
+    /// A message whose body is not taken. If it is a request it is answered with that, then the
+    /// session ends.
+    Refused(Frame, BodyRefused),
 }
 
 /// A header that is none: the session ends without an answer, as Go's does.
@@ -160,10 +156,7 @@ impl Parser {
                 self.scanner = Scanner::new(self.header_limits);
                 Some(Found::Frame(frame))
             }
-            Err(error) => Some(Found::Refused(
-                frame,
-                Fault::Refused(BodyRefused::from(error)),
-            )),
+            Err(error) => Some(Found::Refused(frame, BodyRefused::from(error))),
         }
     }
 }

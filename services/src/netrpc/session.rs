@@ -19,6 +19,7 @@ use tower::Service;
 use super::{
     config::Config,
     face::{Face, face},
+    fault::Fault,
     frame::{Awaits, Found, Frame, Parser},
     header::Header,
     pace::{Late, Pace},
@@ -163,8 +164,11 @@ where
         match self.parser.next()? {
             None => Ok(Step::Stop(Next::Go)),
             Some(Found::Frame(frame)) => Ok(Step::Answer(frame)),
-            Some(Found::Refused(frame, fault)) => {
-                let refused = face(tonic::Status::from(fault).into(), &frame.name);
+            Some(Found::Refused(frame, body)) => {
+                let refused = face(
+                    tonic::Status::from(Fault::Refused(body)).into(),
+                    &frame.name,
+                );
                 self.put_error(&frame, &refused)?;
                 Ok(Step::Stop(Next::Linger))
             }
