@@ -33,7 +33,8 @@ func (r readsLate) Read(p []byte) (int, error) {
 	return r.ReadWriteCloser.Read(p)
 }
 
-// ask sends a blocking query and does not wait for the answer.
+// ask sends a query, one that blocks if there is an index, and does not wait
+// for the answer.
 func (c *caller) ask(key string, index uint64) error {
 	return c.codec.WriteRequest(
 		&rpc.Request{ServiceMethod: "KVS.Get", Seq: 1},

@@ -48,8 +48,16 @@ func Main(stack transport.Stack) {
 	)
 	flag.Parse()
 	of, known := kinds[*server]
-	if !known || flag.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "probe: -server is %q, but it must be small, consul or oneport; further arguments: %q\n", *server, flag.Args())
+	if !known {
+		fmt.Fprintf(os.Stderr, "probe: -server is %q, but it must be small, consul or oneport\n", *server)
+		os.Exit(2)
+	}
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "probe: unexpected argument %q\n", flag.Arg(0))
+		os.Exit(2)
+	}
+	if *drain != 0 && (of != oneport || stack.Mux == nil) {
+		fmt.Fprintf(os.Stderr, "probe: -drain is %d, but only a oneport drains, and only a session sees it\n", *drain)
 		os.Exit(2)
 	}
 	t := &target{stack: stack, addr: *addr, prefix: *prefix, pid: *drain}

@@ -387,6 +387,40 @@ func timedChecks() []check {
 			}
 			return err
 		}},
+		// A stream may be closed behind its last request; older versions do not read on then.
+		{"session-half-closed-stream-is-answered", small, func(t *target) error {
+			s, err := t.session()
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			at := t.prefix + "half-closed"
+			return together(20, func(i int) error {
+				stream, err := s.Open()
+				if err != nil {
+					return err
+				}
+				c := t.caller(stream)
+				defer c.close()
+				if err := c.set(at, []byte("value")); err != nil {
+					return err
+				}
+				if err := c.ask(at, 0); err != nil {
+					return err
+				}
+				if err := stream.Close(); err != nil {
+					return err
+				}
+				got, err := c.answer()
+				if err != nil || len(got.Entries) != 1 || string(got.Entries[0].Value) != "value" {
+					return fmt.Errorf("want the value, got %+v, %v", got, err)
+				}
+				if n, err := stream.Read(make([]byte, 1)); err != io.EOF {
+					return fmt.Errorf("want the end behind the answer, got %d bytes, %v", n, err)
+				}
+				return nil
+			})
+		}},
 		// A stream that the server does not close in time is reset by the client.
 		{"session-reset-streams", small, func(t *target) error {
 			s, err := with(time.Minute, 100*time.Millisecond)(t)
