@@ -265,3 +265,134 @@ fn next_seq() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
+
+#[cfg(test)]
+mod tests {
+    use oneport_proto::Session;
+    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+
+    use super::*;
+    use crate::Drainer;
+
+    fn pipeline(depth: usize, buffer: usize) -> (Pipeline, DuplexStream) {
+        let (near, far) = duplex(buffer);
+        let conn = Conn::stream(Session::in_process(), Drainer::new().handle(), near);
+        (Pipeline::with_reply_limit(conn, depth, 1024), far)
+    }
+
+    /// An answer as a server writes it.
+    fn answer(seq: u64, error: &str, body: &[u8]) -> Vec<u8> {
+        let header = Header {
+            method: b"A.B",
+            seq,
+            error: Some(error.as_bytes()),
+        };
+        let mut out = bytes::BytesMut::new();
+        header.put(&mut out).unwrap();
+        out.extend_from_slice(body);
+        out.to_vec()
+    }
+
+    #[tokio::test]
+    async fn requests_leave_together_and_answers_come_in_order() {
+        let (mut pipeline, mut far) = pipeline(2, 1024);
+        let first = pipeline.send(b"A.B", b"\x01").unwrap();
+        let second = pipeline.send(b"A.B", b"\x02").unwrap();
+        let full = pipeline.send(b"A.B", b"\x03").unwrap_err();
+        assert!(matches!(full, CallError::NotReady));
+        assert_eq!((pipeline.room(), pipeline.outstanding()), (0, 2));
+
+        let both = [answer(first, "", b"\x0a"), answer(second, "no", b"\x80")].concat();
+        far.write_all(&both).await.unwrap();
+        assert_eq!(
+            pipeline.receive().await.unwrap(),
+            Answer {
+                seq: first,
+                result: Ok(Bytes::from_static(b"\x0a"))
+            }
+        );
+        let refused = pipeline.arrived().unwrap().unwrap();
+        assert_eq!(refused.result, Err("no".to_owned()));
+        assert_eq!(pipeline.arrived().unwrap(), None);
+        assert_eq!(pipeline.room(), 2);
+
+        let (sent, received) = pipeline.traffic();
+        assert_eq!(received, both.len() as u64);
+        let mut requests = vec![0; 1024];
+        let n = far.read(&mut requests).await.unwrap();
+        assert_eq!(n as u64, sent, "one write had both requests");
+        assert!(requests[..n].ends_with(b"\x02"));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_answers_before_it_reads_on_is_no_deadlock() {
+        let (mut pipeline, mut far) = pipeline(2, 64);
+        let body = [b"\xda\x02\x00".as_slice(), &[b'x'; 512]].concat();
+        let seqs = [(); 2].map(|()| pipeline.send(b"A.B", &body).unwrap());
+        let total = usize::try_from(pipeline.traffic().0).unwrap();
+        let serving = async move {
+            let mut byte = [0];
+            far.read_exact(&mut byte).await.unwrap();
+            for seq in seqs {
+                far.write_all(&answer(seq, "", &body)).await.unwrap();
+            }
+            let mut rest = vec![0; total - 1];
+            far.read_exact(&mut rest).await.unwrap();
+        };
+        let calling = async {
+            for seq in seqs {
+                assert_eq!(pipeline.receive().await.unwrap().seq, seq);
+            }
+            // What the server has not taken of the second request is sent while we wait.
+            let ended = pipeline.receive().await.unwrap_err();
+            assert!(matches!(ended, CallError::Io(_)), "{ended:?}");
+        };
+        tokio::join!(serving, calling);
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_nobody_is_the_end() {
+        let (mut unasked, mut far) = pipeline(1, 1024);
+        far.write_all(&answer(7, "", b"\x80")).await.unwrap();
+        let error = unasked.receive().await.unwrap_err();
+        assert!(matches!(error, CallError::Sequence { sent: 0, got: 7 }));
+
+        let (mut pipeline, mut far) = pipeline(1, 1024);
+        let seq = pipeline.send(b"A.B", b"\x80").unwrap();
+        far.write_all(&answer(seq + 1, "", b"\x80")).await.unwrap();
+        let error = pipeline.receive().await.unwrap_err();
+        assert!(matches!(error, CallError::Sequence { sent, .. } if sent == seq));
+        let closed = pipeline.receive().await.unwrap_err();
+        assert!(matches!(closed, CallError::Closed));
+        let closed = pipeline.send(b"A.B", b"\x80").unwrap_err();
+        assert!(matches!(closed, CallError::Closed));
+    }
+
+    #[tokio::test]
+    async fn an_answer_has_a_limit() {
+        let (mut pipeline, mut far) = pipeline(2, 8192);
+        let sized = |n: u16| [b"\xda".as_slice(), &n.to_be_bytes(), &vec![7; n.into()]].concat();
+        for (size, taken) in [(1021, true), (1022, false)] {
+            let seq = pipeline.send(b"A.B", b"\x80").unwrap();
+            far.write_all(&answer(seq, "", &sized(size))).await.unwrap();
+            let got = pipeline.receive().await;
+            assert_eq!(got.is_ok(), taken, "{size}: {got:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dropped_wait_loses_nothing() {
+        let (mut pipeline, mut far) = pipeline(1, 1024);
+        let seq = pipeline.send(b"A.B", b"\x80").unwrap();
+        let bytes = answer(seq, "", b"\x80");
+        for byte in bytes {
+            far.write_all(&[byte]).await.unwrap();
+            tokio::select! {
+                biased;
+                got = pipeline.receive() => assert_eq!(got.unwrap().seq, seq),
+                () = std::future::ready(()) => {}
+            }
+        }
+        assert_eq!(pipeline.outstanding(), 0);
+    }
+}

@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_named() {
-        let refused = |text| parse(text).unwrap_err();
+        let refused = |text: &str| parse(text).unwrap_err();
         assert!(refused("").contains("METHOD=WEIGHT"));
         assert!(refused("KVS.Get").contains("\"KVS.Get\" must be METHOD=WEIGHT"));
         assert!(refused("KVS.Gat=1").contains("\"KVS.Gat\" is none of Status.Ping, "));
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_round_is_mixed_evenly() {
         let mix = parse("KVS.Get=4,Status.Ping=1,KVS.Apply=1").unwrap();
-        assert_eq!(mix.round(), [0, 1, 0, 0, 2, 0]);
+        assert_eq!(mix.round(), [0, 0, 1, 0, 2, 0]);
         let counted = |n| mix.round().iter().filter(|i| **i == n).count();
         assert_eq!((counted(0), counted(1), counted(2)), (4, 1, 1));
         assert_eq!(Mix::only(Method::Get).round(), [0]);

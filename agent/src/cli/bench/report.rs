@@ -186,7 +186,7 @@ impl Asked {
 
 impl Latency {
     pub(super) fn of(taken: &Histogram<u64>) -> Latency {
-        let micros = |nanos: u64| Duration::from_nanos(nanos).as_secs_f64() * 1e6;
+        let micros = |nanos: u64| nanos as f64 / 1e3;
         let at = |quantile| micros(taken.value_at_quantile(quantile));
         Latency {
             mean: taken.mean() / 1e3,

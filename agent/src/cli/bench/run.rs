@@ -91,6 +91,7 @@ impl Run<'_> {
             () = signals.next() => return Ok(None),
         };
         let warm_up = self.load.warm_up;
+        let mut warmed = None;
         if !warm_up.is_zero() {
             let limit = Limit::Time(warm_up);
             let stage = self.stage(", warm-up", limit, lanes, None, signals).await;
@@ -98,9 +99,16 @@ impl Run<'_> {
                 return Ok(None);
             }
             lanes = stage.lanes;
+            // Not measured, but looked at.
+            warmed = Some(stage.tally.take());
         }
         let stage = self.stage("", self.limit, lanes, process, signals);
-        let stage = stage.await;
+        let mut stage = stage.await;
+        // A server may limit how many connections we have.
+        stage.lanes.clear();
+        if let Some(warmed) = warmed {
+            stage.tally.blame(&warmed);
+        }
         if self.load.mix().has(Method::Apply) {
             let mut connection = self.load.way.connect(self.addr).await?;
             stock
@@ -119,6 +127,7 @@ impl Run<'_> {
         // Also without keys: a server that is not there is found out here.
         let mut connection = self.load.way.connect(self.addr).await?;
         stock.write(&mut connection).await?;
+        drop(connection);
         let plan = Arc::new(Plan {
             questions: stock.questions()?,
             round: self.load.mix().round(),
@@ -130,9 +139,13 @@ impl Run<'_> {
         for _ in 0..self.load.connections() {
             let source = Source::new(self.addr, &self.load.way, drainer.handle());
             let source = Arc::new(source);
-            for _ in 0..self.load.streams() {
+            for stream in 0..self.load.streams() {
                 let mut lane = Lane::new(Arc::clone(&plan), Arc::clone(&source), lanes.len());
-                lane.open().await?;
+                // The other streams are opened when they are used: a server takes only so many
+                // that have nothing to say.
+                if stream == 0 {
+                    lane.open().await?;
+                }
                 lanes.push(lane);
             }
         }
@@ -204,7 +217,7 @@ impl Run<'_> {
     }
 
     async fn clean(&self, stock: &Stock, signals: &mut Signals) -> Result<(), Failure> {
-        if stock.is_empty() {
+        if !stock.is_touched() {
             return Ok(());
         }
         let left = |why: &str| {

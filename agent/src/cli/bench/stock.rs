@@ -1,6 +1,11 @@
 //! The keys of a run: written before it, deleted after it.
 
-use std::{collections::HashMap, process, time::SystemTime};
+use std::{
+    collections::HashMap,
+    process,
+    sync::atomic::{AtomicBool, Ordering},
+    time::SystemTime,
+};
 
 use oneport::proto::structs::{
     DirEntry, Empty, GoString, IndexedDirEntries, KVSRequest, KeyListRequest, KeyRequest,
@@ -24,6 +29,7 @@ pub(super) struct Stock {
     keys: usize,
     list_size: usize,
     mix: Vec<Method>,
+    touched: AtomicBool,
 }
 
 impl Stock {
@@ -38,18 +44,21 @@ impl Stock {
             keys: load.keys(),
             list_size: load.list_size(),
             mix: load.mix().weights().iter().map(|(m, _)| *m).collect(),
+            touched: AtomicBool::new(false),
         }
     }
 
-    /// Whether there is anything to write or to delete.
-    pub(super) fn is_empty(&self) -> bool {
-        let harmless = |method| matches!(method, &Method::Ping | &Method::Leader);
-        self.mix.iter().all(harmless)
+    /// Whether the server may hold keys of ours.
+    pub(super) fn is_touched(&self) -> bool {
+        self.touched.load(Ordering::Relaxed)
     }
 
-    /// Writes what will be read.
+    /// Writes what will be read. From then on there may be keys to delete.
     pub(super) async fn write(&self, connection: &mut Connection) -> Result<(), Failure> {
         let has = |method| self.mix.contains(&method);
+        let harmless = |method| matches!(method, &Method::Ping | &Method::Leader);
+        let touched = !self.mix.iter().all(harmless);
+        self.touched.store(touched, Ordering::Relaxed);
         let read = has(Method::Get).then(|| self.entries("get", self.keys));
         let listed = has(Method::List) || has(Method::ListKeys);
         let listed = listed.then(|| self.entries("list", self.list_size));

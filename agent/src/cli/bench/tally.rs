@@ -105,6 +105,16 @@ impl Tally {
         counts.errors[kind as usize] += count;
     }
 
+    /// The errors of another count, as if they had been counted here.
+    pub(super) fn blame(&self, other: &Counts) {
+        let mut counts = self.counts();
+        for (count, more) in counts.errors.iter_mut().zip(other.errors) {
+            *count += more;
+        }
+        let described = other.described.iter().cloned();
+        counts.described.splice(0..0, described);
+    }
+
     /// Bytes that passed.
     pub(super) fn bytes(&self, sent: u64, received: u64) {
         let mut counts = self.counts();
@@ -191,6 +201,12 @@ mod tests {
         let tally = Tally::of(&Mix::only(Method::Ping));
         (0..10).for_each(|n| tally.error(Kind::Wrong, format!("wrong {n}")));
         tally.errors(Kind::Late, 5, "late".into());
+        let warmed = Tally::of(&Mix::only(Method::Ping));
+        warmed.error(Kind::Late, "too late".into());
+        warmed.blame(&tally.take());
+        assert_eq!(warmed.take().failed(), 16);
+        assert_eq!(warmed.take().described[3], "too late");
+
         let counts = tally.take();
         assert_eq!(counts.errors(Kind::Wrong), 10);
         assert_eq!((counts.errors(Kind::Late), counts.failed()), (5, 15));

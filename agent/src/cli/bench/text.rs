@@ -158,7 +158,7 @@ fn outcome(report: &Report) -> Vec<String> {
 }
 
 fn line(name: &str, value: &str) -> String {
-    format!("{name:<12} {value}")
+    format!("{name:<15} {value}")
 }
 
 fn latency(latency: &Latency) -> String {
