@@ -137,12 +137,10 @@ mod tests {
     #[test]
     fn every_command_has_examples() {
         for command in command().get_subcommands() {
-            let nested: Vec<_> = command.get_subcommands().collect();
-            let leaves = if nested.is_empty() {
-                vec![command]
-            } else {
-                nested
-            };
+            let mut leaves: Vec<_> = command.get_subcommands().collect();
+            if !command.is_subcommand_required_set() {
+                leaves.push(command);
+            }
             for leaf in leaves {
                 let help = leaf.get_after_help().map(ToString::to_string);
                 let help = help.unwrap_or_default();

@@ -79,7 +79,7 @@ pub(super) struct Load {
     /// keys are deleted in the end.
     #[arg(long, value_name = "PREFIX", default_value = "oneport-bench/", value_parser = prefix)]
     pub(super) prefix: String,
-    /// How long the load lasts: 500ms, 10s, 5m [default: 10s].
+    /// How long the load lasts: 500ms, 10s, 5m [default: 10s; 3s a round in compare].
     #[arg(long, value_name = "TIME", conflicts_with = "calls", value_parser = duration::parse)]
     duration: Option<Duration>,
     /// How many calls the load has, whatever time they take; with 0 there is none.

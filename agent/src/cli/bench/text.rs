@@ -277,7 +277,11 @@ fn three(n: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::{super::target::Target, *};
 
     #[test]
     fn numbers_are_readable() {
@@ -293,5 +297,110 @@ mod tests {
         assert_eq!(bytes(128.0), "128 B");
         assert_eq!(bytes(10_240.0), "10.2 kB");
         assert_eq!(bytes(-3e6), "-3.00 MB");
+    }
+
+    /// A run that was really made; README.md shows it.
+    fn sample() -> Report {
+        serde_json::from_str(include_str!("sample.json")).unwrap()
+    }
+
+    #[test]
+    fn the_readme_shows_what_is_printed() {
+        let printed = report(&sample());
+        let readme = include_str!("../../../../README.md");
+        assert!(readme.contains(&printed), "README.md lacks:\n{printed}");
+    }
+
+    #[test]
+    fn every_part_of_a_report_is_printed() {
+        let mut full = sample();
+        full.stopped = true;
+        full.unsent = 1234;
+        full.methods.push(full.methods[0].clone());
+        full.errors = Errors {
+            wrong: 2,
+            late: 1,
+            described: vec!["KVS.Get: key a instead of b".into()],
+            ..Errors::default()
+        };
+        full.idle = Some(Idle {
+            connections: 1,
+            streams: 50,
+            resident_before: 1_000_000,
+            resident_connected: 1_009_000,
+            resident_streaming: 1_059_000,
+            bytes_per_connection: 9000.0,
+            bytes_per_stream: Some(1000.0),
+        });
+        let printed = report(&full);
+        for line in [
+            "stopped before its time",
+            "unsent          1,234 calls were due and not made",
+            "  KVS.Get       ",
+            "errors          2 wrong, 1 late",
+            "                KVS.Get: key a instead of b",
+            "idle            9.00 kB each of 1 connection",
+            "                1.00 kB each of 50 streams",
+            "                server at 1.00 MB before, 1.06 MB with them",
+        ] {
+            assert!(printed.contains(&format!("\n{line}")), "{line}:\n{printed}");
+        }
+    }
+
+    #[test]
+    fn a_comparison_is_a_table() {
+        let target = |name: &str| Target {
+            name: name.into(),
+            addr: "127.0.0.1:8300".into(),
+            pid: None,
+        };
+        let mut slow = sample();
+        slow.calls_per_second /= 4.0;
+        slow.server = None;
+        let rounds = vec![vec![sample(), slow]];
+        let asked = sample().load;
+        let found = Comparison::new(asked, &[target("a"), target("b")], rounds, false);
+        let printed = comparison(&found);
+        let lines: Vec<_> = printed.lines().collect();
+        assert!(lines[0].ends_with("; medians of 1 round"), "{printed}");
+        let cells = |n: usize| lines[n].split_whitespace().collect::<Vec<_>>();
+        assert_eq!(
+            cells(2),
+            ["calls/s", "p50", "p99", "CPU", "a", "call", "errors"]
+        );
+        assert_eq!(cells(5), ["a/b", "4.00", "1.00", "1.00", "-"]);
+    }
+
+    #[test]
+    fn the_schema_is_written_down() {
+        let docs = include_str!("../../../../docs/bench.md");
+        let target = Target {
+            name: "a".into(),
+            addr: "127.0.0.1:8300".into(),
+            pid: None,
+        };
+        let (one, two) = (target.clone(), target);
+        let rounds = vec![vec![sample(), sample()]];
+        let found = Comparison::new(sample().load, &[one, two], rounds, false);
+        let mut names = BTreeSet::new();
+        fields(&serde_json::to_value(&found).unwrap(), &mut names);
+        for name in names {
+            assert!(
+                docs.contains(&format!("`{name}`")),
+                "docs/bench.md lacks {name}"
+            );
+        }
+    }
+
+    /// The names of all fields, however deep.
+    fn fields(value: &Value, names: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(map) => map.iter().for_each(|(name, value)| {
+                names.insert(name.clone());
+                fields(value, names);
+            }),
+            Value::Array(items) => items.iter().for_each(|item| fields(item, names)),
+            _ => {}
+        }
     }
 }
