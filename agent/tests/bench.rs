@@ -178,6 +178,49 @@ fn a_signal_ends_the_load_and_what_was_measured_is_printed() {
 }
 
 #[test]
+fn a_server_that_dies_is_an_error_and_no_loss_of_what_was_measured() {
+    let mut agent = Agent::start();
+    let mut command = agent.command(&["bench", "--mix", "KVS.Get=1,KVS.Apply=1", "--progress"]);
+    command.args([
+        "--duration",
+        "60m",
+        "--warm-up",
+        "0",
+        "--transport",
+        "yamux",
+    ]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    // As above: the load is on.
+    stderr.read_line(&mut String::new()).unwrap();
+    agent.child.kill().unwrap();
+    let mut line = String::new();
+    while line.is_empty() || line.ends_with(", 0 errors\n") {
+        line.clear();
+        assert!(stderr.read_line(&mut line).unwrap() > 0);
+    }
+    signal(&child, "-INT");
+    let mut out = String::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut out)
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(3), "{out}");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert!(report["Calls"].as_u64() > Some(0), "{report}");
+    assert!(
+        report["Errors"]["Connection"].as_u64() > Some(0),
+        "{report}"
+    );
+}
+
+#[test]
 fn bad_loads_name_flag_value_and_limit() {
     for (args, text) in [
         (

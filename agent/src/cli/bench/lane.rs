@@ -300,11 +300,7 @@ enum Lost {
 }
 
 fn failed(tally: &Tally, error: &Failure) -> Broken {
-    let kind = match error.exit() {
-        Exit::Late => Kind::Late,
-        _ => Kind::Connection,
-    };
-    tally.error(kind, error.message().to_owned());
+    tally.error(Kind::from(error), error.message().to_owned());
     Broken
 }
 

@@ -19,7 +19,7 @@ use super::{
     report::{self, Asked, Errors, Latency, OfMethod, Report, SCHEMA, Share},
     source::Source,
     stock::Stock,
-    tally::Tally,
+    tally::{Kind, Tally},
 };
 use crate::cli::{
     exit::{Exit, Failure},
@@ -52,6 +52,14 @@ struct Stage {
     stopped: bool,
 }
 
+impl Stage {
+    /// Something else than a call went wrong.
+    fn fail(&self, error: &Failure) {
+        self.tally
+            .error(Kind::from(error), error.message().to_owned());
+    }
+}
+
 impl Run<'_> {
     /// Runs the load; a signal ends it early. The keys are deleted whatever happens.
     pub(super) async fn measure(&self, signals: &mut Signals) -> Result<Report, Failure> {
@@ -73,7 +81,11 @@ impl Run<'_> {
         let run = self.with_keys(&stock, process.as_ref(), signals).await;
         let cleaned = self.clean(&stock, signals).await;
         let stage = run?;
-        cleaned?;
+        match (&stage, cleaned) {
+            // What was measured is shown all the same.
+            (Some(stage), Err(error)) => stage.fail(&error),
+            (_, cleaned) => cleaned?,
+        }
         let stopped = stage.as_ref().is_none_or(|stage| stage.stopped);
         self.report(stage, idle, stopped)
     }
@@ -110,10 +122,8 @@ impl Run<'_> {
             stage.tally.blame(&warmed);
         }
         if self.load.mix().has(Method::Apply) {
-            let mut connection = self.load.way.connect(self.addr).await?;
-            stock
-                .read_back(&mut connection, &plan.questions, &stage.tally)
-                .await?;
+            let read = self.read_back(stock, &plan, &stage.tally).await;
+            read.unwrap_or_else(|error| stage.fail(&error));
         }
         Ok(Some(stage))
     }
@@ -150,6 +160,12 @@ impl Run<'_> {
             }
         }
         Ok((plan, lanes))
+    }
+
+    async fn read_back(&self, stock: &Stock, plan: &Plan, tally: &Tally) -> Result<(), Failure> {
+        let mut connection = self.load.way.connect(self.addr).await?;
+        let read = stock.read_back(&mut connection, &plan.questions, tally);
+        read.await
     }
 
     /// Runs all lanes until the limit, or until a signal.

@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use oneport::services::netrpc::CallError;
 
 use super::{method::Method, mix::Mix};
-use crate::cli::exit::Exit;
+use crate::cli::exit::{Exit, Failure};
 
 /// Latencies are kept in nanoseconds, up to an hour, to three digits.
 const LONGEST: u64 = 3600 * 1_000_000_000;
@@ -52,6 +52,17 @@ impl Kind {
             Kind::Wrong | Kind::Refused => Exit::Refused,
             Kind::Connection => Exit::Unreachable,
             Kind::Late => Exit::Late,
+        }
+    }
+}
+
+impl From<&Failure> for Kind {
+    /// The kind of what keeps a call from being made.
+    fn from(error: &Failure) -> Kind {
+        match error.exit() {
+            Exit::Late => Kind::Late,
+            Exit::Refused => Kind::Refused,
+            _ => Kind::Connection,
         }
     }
 }
