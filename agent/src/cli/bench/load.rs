@@ -42,7 +42,7 @@ pub(super) struct Load {
     pub(super) way: Way,
     #[command(flatten)]
     pub(super) token: Token,
-    /// Connections at once.
+    /// Connections at once. A server may limit them: Consul takes 100 of an address.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = bounded(1, MAX_CONNECTIONS))]
     connections: u32,
     /// Streams of each connection at once (yamux).
