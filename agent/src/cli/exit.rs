@@ -85,12 +85,10 @@ impl Failure {
         Failure::new(exit, message)
     }
 
-    #[cfg(test)]
     pub(super) fn exit(&self) -> Exit {
         self.exit
     }
 
-    #[cfg(test)]
     pub(super) fn message(&self) -> &str {
         &self.message
     }

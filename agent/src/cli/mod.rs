@@ -4,6 +4,7 @@
 //! stderr, and the exit code says of which kind they are: see [`Exit`].
 
 mod agent;
+mod bench;
 mod completions;
 mod duration;
 mod exit;
@@ -39,6 +40,7 @@ enum Command {
     Agent(agent::Args),
     Rpc(rpc::Args),
     Kv(kv::Args),
+    Bench(Box<bench::Args>),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -50,10 +52,11 @@ Examples:
   oneport kv get color/sky                 read it
   oneport kv watch --prefix color/         a line for each change
   oneport rpc Status.Leader                any method of any Consul server
+  oneport bench --transport yamux          how fast it answers
 
 Exit codes:
   0  done
-  1  the server answered with an error
+  1  the server answered with an error, or wrongly (bench)
   2  bad usage, a bad setting or a local file that cannot be read or written
   3  no connection: cannot listen, cannot connect, or it broke
   4  no such key, or a condition (--cas) did not hold
@@ -82,6 +85,7 @@ impl Command {
             Command::Agent(args) => args.run(),
             Command::Rpc(args) => args.run(),
             Command::Kv(args) => args.run(),
+            Command::Bench(args) => args.run(),
             Command::Completions(args) => args.run(),
             Command::Man(args) => args.run(),
         }
@@ -133,12 +137,10 @@ mod tests {
     #[test]
     fn every_command_has_examples() {
         for command in command().get_subcommands() {
-            let nested: Vec<_> = command.get_subcommands().collect();
-            let leaves = if nested.is_empty() {
-                vec![command]
-            } else {
-                nested
-            };
+            let mut leaves: Vec<_> = command.get_subcommands().collect();
+            if !command.is_subcommand_required_set() {
+                leaves.push(command);
+            }
             for leaf in leaves {
                 let help = leaf.get_after_help().map(ToString::to_string);
                 let help = help.unwrap_or_default();

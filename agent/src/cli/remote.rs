@@ -8,7 +8,7 @@ use oneport::{
     client::{Dial, DialError, Endpoint, Mux},
     proto::{BoxError, wire::byte},
     services::{
-        Drainer,
+        Conn, Drain, Drainer,
         netrpc::{CallError, Channel, Client},
         yamux,
     },
@@ -29,26 +29,34 @@ pub(super) struct Remote {
     #[arg(long, value_name = "HOST:PORT", env = "ONEPORT_ADDR")]
     #[arg(default_value = "127.0.0.1:8300", value_parser = address)]
     addr: String,
+    #[command(flatten)]
+    way: Way,
+}
+
+/// How to talk to a server.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Way {
     /// How calls travel: a connection of their own, or a stream of a yamux session.
     #[arg(long, value_enum, default_value_t = Transport::Single)]
-    transport: Transport,
+    pub(super) transport: Transport,
     /// How long connecting may take, and then an answer: 500ms, 10s, 5m. A query that waits for a
     /// change has the time that it asks for on top.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
-    timeout: Duration,
+    pub(super) timeout: Duration,
 }
 
 /// How calls travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Transport {
-    /// A connection of their own (first byte 0).
+    /// A connection of their own (first byte 0); "plain" is another word for it.
+    #[value(alias = "plain")]
     Single,
     /// A stream of a yamux session (first byte 4), as Consul's own agents talk.
     Yamux,
 }
 
 /// `HOST:PORT`, as far as it can be seen without asking anybody.
-fn address(text: &str) -> Result<String, String> {
+pub(super) fn address(text: &str) -> Result<String, String> {
     let limit = "it must be HOST:PORT with a port from 1 to 65535, as in 127.0.0.1:8300";
     let (host, port) = text.rsplit_once(':').ok_or(limit)?;
     // A bare IPv6 address has colons and no port.
@@ -73,33 +81,47 @@ pub(super) struct Connection {
 impl Remote {
     /// Connects.
     pub(super) async fn connect(&self) -> Result<Connection, Failure> {
+        self.way.connect(&self.addr).await
+    }
+}
+
+impl Way {
+    /// Connects to the server at `addr` for one call after the other.
+    pub(super) async fn connect(&self, addr: &str) -> Result<Connection, Failure> {
         let drainer = Drainer::new();
-        let first = match self.transport {
-            Transport::Single => byte::RPC_SINGLE,
-            Transport::Yamux => byte::RPC_MULTI,
-        };
-        let endpoint = Endpoint::new(&self.addr).tag(first).within(self.timeout);
-        let conn = Dial::new(drainer.handle()).call(endpoint).await;
-        let conn = conn.map_err(|error| refuse_dial(&error))?;
+        let conn = self.dial(addr, drainer.handle()).await?;
         let (conn, mux) = match self.transport {
             Transport::Single => (conn, None),
             Transport::Yamux => {
                 let mux = Mux::new(conn, yamux::Config::default());
-                let opened = mux.open().await;
-                let stream = opened.map_err(|error| {
-                    Failure::new(Exit::Unreachable, format!("{}: {error}", self.addr))
-                })?;
-                (stream, Some(mux))
+                (open(addr, &mux).await?, Some(mux))
             }
         };
         Ok(Connection {
             client: Client::new(Channel::new(conn)),
             timeout: self.timeout,
-            addr: self.addr.clone(),
+            addr: addr.to_owned(),
             _mux: mux,
             _drainer: drainer,
         })
     }
+
+    /// Opens a connection and says the transport's byte.
+    pub(super) async fn dial(&self, addr: &str, drain: Drain) -> Result<Conn, Failure> {
+        let first = match self.transport {
+            Transport::Single => byte::RPC_SINGLE,
+            Transport::Yamux => byte::RPC_MULTI,
+        };
+        let endpoint = Endpoint::new(addr).tag(first).within(self.timeout);
+        let conn = Dial::new(drain).call(endpoint).await;
+        conn.map_err(|error| refuse_dial(&error))
+    }
+}
+
+/// Opens a stream of a session with the server at `addr`.
+pub(super) async fn open(addr: &str, mux: &Mux) -> Result<Conn, Failure> {
+    let opened = mux.open().await;
+    opened.map_err(|error| Failure::new(Exit::Unreachable, format!("{addr}: {error}")))
 }
 
 impl Connection {

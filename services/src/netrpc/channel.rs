@@ -3,41 +3,29 @@
 use std::{
     fmt,
     future::Future,
-    io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
 use oneport_proto::BoxError;
 use tokio::{
-    io::AsyncWriteExt,
     sync::{Mutex, OwnedMutexGuard},
     time::timeout_at,
 };
 use tower::Service;
 
 use super::{
-    client::CallError,
-    config::DEFAULT_REPLY_LIMIT,
-    frame::{Found, Frame, Parser},
-    header::Header,
-    reply::Reply,
+    client::CallError, config::DEFAULT_REPLY_LIMIT, pipeline::Pipeline, reply::Reply,
     request::Request,
 };
-use crate::{Conn, msgpack};
-
-/// The largest header of a reply: an error text can be long.
-const REPLY_HEADER_LIMIT: usize = 64 * 1024;
+use crate::Conn;
 
 /// Calls over one connection or stream, one at a time, in the order in which clones became ready.
 ///
 /// A call that is dropped or runs into its head's deadline leaves its answer outstanding; the
-/// channel is then closed for good, so that no later call can read a stranger's answer.
+/// channel is then closed for good, so that no later call can read a stranger's answer. Several
+/// calls outstanding on one connection are a [`Pipeline`].
 pub struct Channel {
     link: Arc<Mutex<Link>>,
     turn: Option<OwnedMutexGuard<Link>>,
@@ -45,8 +33,7 @@ pub struct Channel {
 }
 
 struct Link {
-    conn: Conn,
-    parser: Parser,
+    pipeline: Pipeline,
     /// An answer is outstanding, or the connection broke.
     closed: bool,
 }
@@ -59,20 +46,9 @@ impl Channel {
 
     /// A channel that takes replies of at most `limit` bytes.
     pub fn with_reply_limit(conn: Conn, limit: usize) -> Channel {
-        let limits = |size| msgpack::Limits {
-            size,
-            depth: msgpack::MAX_DEPTH,
-            // A reply of many small elements is fine: its bytes are bounded.
-            elements: u64::MAX,
-        };
         Channel {
             link: Arc::new(Mutex::new(Link {
-                conn,
-                parser: Parser::with_limits(
-                    limits(REPLY_HEADER_LIMIT),
-                    REPLY_HEADER_LIMIT,
-                    limits(limit),
-                ),
+                pipeline: Pipeline::with_reply_limit(conn, 1, limit),
                 closed: false,
             })),
             turn: None,
@@ -142,58 +118,9 @@ impl Link {
         if std::mem::replace(&mut self.closed, true) {
             return Err(CallError::Closed);
         }
-        let seq = next_seq();
-        self.send(seq, &request).await?;
-        let frame = self.receive().await?;
-        if frame.seq != seq {
-            return Err(CallError::Sequence {
-                sent: seq,
-                got: frame.seq,
-            });
-        }
+        self.pipeline.send(&request.name, &request.body)?;
+        let answer = self.pipeline.receive().await?;
         self.closed = false;
-        if frame.error.is_empty() {
-            return Ok(Reply::raw(frame.body));
-        }
-        Err(CallError::Remote(
-            String::from_utf8_lossy(&frame.error).into_owned(),
-        ))
+        answer.result.map(Reply::raw).map_err(CallError::Remote)
     }
-
-    async fn send(&mut self, seq: u64, request: &Request) -> Result<(), CallError> {
-        let header = Header {
-            method: &request.name,
-            seq,
-            error: None,
-        };
-        let mut wrote = Ok(());
-        self.conn.put(&mut |out| {
-            wrote = header.put(out);
-            out.extend_from_slice(&request.body);
-        });
-        wrote?;
-        self.conn.flush().await?;
-        Ok(())
-    }
-
-    async fn receive(&mut self) -> Result<Frame, CallError> {
-        loop {
-            match self.parser.next()? {
-                Some(Found::Frame(frame)) => return Ok(frame),
-                Some(Found::Refused(_, fault)) => return Err(CallError::Refused(fault)),
-                None => {}
-            }
-            let chunk: Bytes = self.conn.chunk().await?;
-            if chunk.is_empty() {
-                return Err(CallError::Io(io::ErrorKind::UnexpectedEof.into()));
-            }
-            self.parser.push(chunk);
-        }
-    }
-}
-
-/// Counted from 1 for the whole process, as Consul's clients count.
-fn next_seq() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -29,7 +29,7 @@ pub enum CallError {
     /// The answer is to another question.
     #[error("answer number {got} to request number {sent}")]
     Sequence {
-        /// The request's number.
+        /// The request's number; 0 if no request was waiting for an answer.
         sent: u64,
         /// The answer's.
         got: u64,

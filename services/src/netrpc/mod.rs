@@ -12,6 +12,7 @@
 //! | [`Methods`] | the names that a server knows, interned |
 //! | [`Request`], [`Reply`] | what passes between them, and through every layer |
 //! | [`Channel`] | the other end: a request service over one connection |
+//! | [`Pipeline`] | the other end with several requests outstanding |
 //! | [`Client`] | typed calls on any request service, remote or in this process |
 //! | [`Fault`] | why a request could not be served at all: answered, then the session ends |
 //!
@@ -63,6 +64,7 @@ mod header;
 mod inbox;
 mod methods;
 mod pace;
+mod pipeline;
 mod reply;
 mod request;
 mod router;
@@ -82,6 +84,7 @@ pub use fault::{BodyRefused, Fault};
 pub use frame::BadHeader;
 pub use methods::Methods;
 pub use pace::Late;
+pub use pipeline::{Answer, Pipeline};
 pub use reply::Reply;
 pub use request::Request;
 pub use router::{RouteError, Router, RouterBuilder};
