@@ -25,7 +25,8 @@
 //! use std::pin::Pin;
 //! use std::task::{Context, Poll};
 //!
-//! use oneport_proto::{BoxError, Call, Head, Method, MethodInfo, Peer, Refusal, Session, code_of};
+//! use oneport_proto::{BoxError, Call, Denial, Head, Method, MethodInfo, Peer, Refusal, Session};
+//! use oneport_proto::code_of;
 //! use tonic::{Code, Status};
 //! use tower::{Layer, Service, ServiceExt, layer::layer_fn, service_fn};
 //!
@@ -58,7 +59,7 @@
 //! fn verdict(head: Option<&Head>) -> Result<(), Status> {
 //!     let head = head.ok_or_else(|| Status::internal("a request without a head"))?;
 //!     match &head.session.peer {
-//!         Peer::Tcp(addr) if !addr.ip().is_loopback() => Err(Refusal::Denied.into()),
+//!         Peer::Tcp(addr) if !addr.ip().is_loopback() => Err(Refusal::Denied(Denial::Plain).into()),
 //!         Peer::Tcp(_) | Peer::Unix(_) | Peer::Local => Ok(()),
 //!     }
 //! }
