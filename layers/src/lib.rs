@@ -87,3 +87,10 @@
 //! [`Refusal`]: oneport_proto::Refusal
 //! [`Reply`]: oneport_proto::Reply
 //! [`code_of`]: oneport_proto::code_of
+
+pub mod bucket;
+pub mod rate_limit;
+pub mod refusable;
+mod source;
+
+pub use source::Source;

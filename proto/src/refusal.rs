@@ -65,14 +65,21 @@ pub enum Scope {
     Identity,
 }
 
-impl std::fmt::Display for Scope {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+impl Scope {
+    /// The label for metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
             Scope::Global => "global",
             Scope::Source => "source",
             Scope::Class => "class",
             Scope::Identity => "identity",
-        })
+        }
+    }
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
     }
 }
 
