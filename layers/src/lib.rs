@@ -86,3 +86,7 @@
 //! [`Refusal`]: oneport_proto::Refusal
 //! [`Reply`]: oneport_proto::Reply
 //! [`code_of`]: oneport_proto::code_of
+
+pub mod refusable;
+
+pub use refusable::{Refusable, UNSTAMPED};
