@@ -87,6 +87,20 @@
 //! [`Reply`]: oneport_proto::Reply
 //! [`code_of`]: oneport_proto::code_of
 
+pub mod guard;
+pub mod in_flight;
+mod label;
+pub mod metrics;
 pub mod refusable;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod timeout;
+pub mod trace;
 
-pub use refusable::{Refusable, UNSTAMPED};
+pub use guard::{Guard, Guarded};
+pub use in_flight::{InFlight, InFlightConfig, InFlightLayer};
+pub use refusable::Refusable;
+pub use timeout::{Timeout, TimeoutConfig, TimeoutLayer};
+pub use trace::{Trace, TraceLayer};
+
+pub use self::metrics::{Metrics, MetricsLayer};
