@@ -7,7 +7,7 @@ use tonic::Code;
 pub(crate) const CODES: usize = 17;
 
 /// How many refusals there are.
-pub(crate) const REFUSALS: usize = 8;
+pub(crate) const REFUSALS: usize = 9;
 
 /// A code as a place among all of them, and by name.
 pub(crate) const fn code(code: Code) -> (usize, &'static str) {
@@ -38,11 +38,12 @@ pub(crate) const fn refusal(refusal: &Refusal) -> (usize, &'static str) {
         Refusal::Timeout => (0, "timeout"),
         Refusal::RateLimited { .. } => (1, "rate_limited"),
         Refusal::InFlight => (2, "in_flight"),
-        Refusal::Denied => (3, "denied"),
+        Refusal::Denied(_) => (3, "denied"),
         Refusal::NotFound => (4, "not_found"),
         Refusal::Draining => (5, "draining"),
         Refusal::TooLarge { .. } => (6, "too_large"),
         Refusal::Panicked => (7, "panicked"),
+        Refusal::UnknownToken => (8, "unknown_token"),
     }
 }
 

@@ -25,7 +25,8 @@
 //! use std::pin::Pin;
 //! use std::task::{Context, Poll};
 //!
-//! use oneport_proto::{BoxError, Call, Head, Method, MethodInfo, Peer, Refusal, Session, code_of};
+//! use oneport_proto::{BoxError, Call, Denial, Head, Method, MethodInfo, Peer, Refusal, Session};
+//! use oneport_proto::code_of;
 //! use tonic::{Code, Status};
 //! use tower::{Layer, Service, ServiceExt, layer::layer_fn, service_fn};
 //!
@@ -58,7 +59,7 @@
 //! fn verdict(head: Option<&Head>) -> Result<(), Status> {
 //!     let head = head.ok_or_else(|| Status::internal("a request without a head"))?;
 //!     match &head.session.peer {
-//!         Peer::Tcp(addr) if !addr.ip().is_loopback() => Err(Refusal::Denied.into()),
+//!         Peer::Tcp(addr) if !addr.ip().is_loopback() => Err(Refusal::Denied(Denial::Plain).into()),
 //!         Peer::Tcp(_) | Peer::Unix(_) | Peer::Local => Ok(()),
 //!     }
 //! }
@@ -87,11 +88,14 @@
 //! [`Reply`]: oneport_proto::Reply
 //! [`code_of`]: oneport_proto::code_of
 
+pub mod bucket;
 pub mod guard;
 pub mod in_flight;
 mod label;
 pub mod metrics;
+pub mod rate_limit;
 pub mod refusable;
+mod source;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod timeout;
@@ -99,7 +103,9 @@ pub mod trace;
 
 pub use guard::{Guard, Guarded};
 pub use in_flight::{InFlight, InFlightConfig, InFlightLayer};
+pub use rate_limit::{RateLimit, RateLimitLayer};
 pub use refusable::Refusable;
+pub use source::Source;
 pub use timeout::{Timeout, TimeoutConfig, TimeoutLayer};
 pub use trace::{Trace, TraceLayer};
 

@@ -24,12 +24,12 @@
 //! | `protocol` | `connection`, `netrpc`, `grpc`, `drpc` |
 //! | `method` | the names that the host registered, and `unknown` for all others together |
 //! | `code` | gRPC's codes in lower case, `deadline_exceeded` for one |
-//! | `reason` | `timeout`, `rate_limited`, `in_flight`, `denied`, `not_found`, `draining`, `too_large`, `panicked` |
+//! | `reason` | `timeout`, `rate_limited`, `in_flight`, `denied`, `not_found`, `draining`, `too_large`, `panicked`, `unknown_token` |
 //! | `blocking` | `true` for calls that asked to wait, else `false` |
 //! | `errored` | `true` or `false` |
 //! | `request_type` | `read` or `write`; `unreported` for the methods that nothing limits |
 //! | `rpc_type` | `net/rpc` |
-//! | `leader` | `true`, `false`, or `unreported` if the layer was not [told](MetricsLayer::leader) |
+//! | `leader` | `true`, `false`, or `unreported` if the layer was not [told](MetricsLayer::set_leader) |
 //!
 //! # Consul's own names
 //! They are kept beside ours, so that dashboards work (with Consul's prefix, `consul`, which a
@@ -49,7 +49,7 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
     time::Duration,
@@ -90,27 +90,27 @@ pub const CONSUL_CALL: &str = "rpc.server.call";
 
 /// Counts and times calls: see the [module](self). Clones of a layer share their handles.
 #[derive(Clone)]
-pub struct MetricsLayer {
-    table: Arc<Table>,
-    leader: Option<Arc<AtomicBool>>,
+pub struct MetricsLayer(Arc<Shared>);
+
+struct Shared {
+    table: Table,
+    /// A [`Leader`], by its place.
+    leader: AtomicUsize,
 }
 
 impl MetricsLayer {
     /// A layer without handles: each is made when it is wanted first.
     pub fn new() -> MetricsLayer {
-        MetricsLayer {
-            table: Arc::new(Table::new()),
-            leader: None,
-        }
+        MetricsLayer(Arc::new(Shared {
+            table: Table::new(),
+            leader: AtomicUsize::new(Leader::Unreported.place()),
+        }))
     }
 
-    /// The same layer, told whether this server leads: for the label `leader` of [`CONSUL_CALL`].
-    #[must_use]
-    pub fn leader(self, leader: Arc<AtomicBool>) -> MetricsLayer {
-        MetricsLayer {
-            leader: Some(leader),
-            ..self
-        }
+    /// Tells it whether this server leads, from now on: for the label `leader` of [`CONSUL_CALL`].
+    pub fn set_leader(&self, leader: bool) {
+        let leader = if leader { Leader::Yes } else { Leader::No };
+        self.0.leader.store(leader.place(), Relaxed);
     }
 }
 
@@ -132,16 +132,24 @@ impl<S> Layer<S> for MetricsLayer {
     fn layer(&self, inner: S) -> Metrics<S> {
         Metrics {
             inner,
-            layer: self.clone(),
+            shared: Arc::clone(&self.0),
         }
     }
 }
 
 /// A service whose calls are counted and timed: see the [module](self).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Metrics<S> {
     inner: S,
-    layer: MetricsLayer,
+    shared: Arc<Shared>,
+}
+
+impl<S: fmt::Debug> fmt::Debug for Metrics<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<S, R> Service<R> for Metrics<S>
@@ -160,7 +168,7 @@ where
     fn call(&mut self, request: R) -> Self::Future {
         match head(&request) {
             Ok(head) => {
-                let record = Record::begin(&self.layer, head);
+                let record = Record::begin(&self.shared, head);
                 Guarded::begin(record, || self.inner.call(request))
             }
             Err(refused) => Guarded::refused(refused),
@@ -179,15 +187,15 @@ pub struct Record {
 }
 
 impl Record {
-    fn begin(layer: &MetricsLayer, head: &Head) -> Record {
-        let row = layer.table.row(head.method);
+    fn begin(shared: &Shared, head: &Head) -> Record {
+        let row = shared.table.row(head.method);
         row.calls.increment(1);
         row.in_flight.increment(1);
         Record {
             row,
             began: head.at,
             blocking: head.wait.is_some(),
-            leader: Leader::of(layer.leader.as_deref()),
+            leader: Leader::at(shared.leader.load(Relaxed)),
             code: Code::Cancelled,
         }
     }
@@ -254,11 +262,11 @@ enum Leader {
 }
 
 impl Leader {
-    fn of(told: Option<&AtomicBool>) -> Leader {
-        match told.map(|leads| leads.load(Relaxed)) {
-            None => Leader::Unreported,
-            Some(false) => Leader::No,
-            Some(true) => Leader::Yes,
+    const fn at(place: usize) -> Leader {
+        match place {
+            1 => Leader::No,
+            2 => Leader::Yes,
+            _ => Leader::Unreported,
         }
     }
 

@@ -94,7 +94,7 @@ where
 mod tests {
     use std::future::{Ready, ready};
 
-    use oneport_proto::{Refusal, code_of};
+    use oneport_proto::{Denial, Refusal, code_of};
     use tonic::Code;
 
     use super::*;
@@ -104,7 +104,7 @@ mod tests {
         let passed = Refusable::passed(ready(Ok::<_, BoxError>(7)));
         assert_eq!(passed.await.unwrap(), 7);
         let refused: Refusable<Ready<Result<(), BoxError>>> =
-            Refusable::refused(Status::from(Refusal::Denied));
+            Refusable::refused(Status::from(Refusal::Denied(Denial::Plain)));
         assert_eq!(code_of(&refused.await.unwrap_err()), Code::PermissionDenied);
     }
 

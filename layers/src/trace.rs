@@ -190,7 +190,7 @@ impl Drop for Spanned {
         let Some(slot) = &self.identity else { return };
         self.span.record("code", label::code(self.code).1);
         if let Some(identity) = slot.get() {
-            self.span.record("identity", &*identity.name);
+            self.span.record("identity", identity.name());
         }
     }
 }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use tonic::{Code, Status};
 
+use crate::Denial;
+
 /// Why a call was not served. It travels as the [`source`](std::error::Error::source) of the
 /// [`Status`] that a layer fails with, and each protocol has one exhaustive function that gives it
 /// its native face: a new refusal does not compile until every protocol knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The call's time is up.
     #[error("the call took longer than it may")]
@@ -17,6 +19,8 @@ pub enum Refusal {
     RateLimited {
         /// Whose limit.
         scope: Scope,
+        /// What the caller may do about it.
+        retry: Retry,
         /// When trying again makes sense, if that is known.
         retry_after: Option<Duration>,
     },
@@ -24,8 +28,11 @@ pub enum Refusal {
     #[error("too many calls in flight")]
     InFlight,
     /// The caller may not do this.
-    #[error("permission denied")]
-    Denied,
+    #[error("{0}")]
+    Denied(Denial),
+    /// The caller's token is nobody's. The text is Consul's, and says no more than it does.
+    #[error("ACL not found")]
+    UnknownToken,
     /// Nothing of that name is served here.
     #[error("not found")]
     NotFound,
@@ -58,15 +65,35 @@ pub enum Scope {
     Identity,
 }
 
-impl std::fmt::Display for Scope {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+impl Scope {
+    /// The label for metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
             Scope::Global => "global",
             Scope::Source => "source",
             Scope::Class => "class",
             Scope::Identity => "identity",
-        })
+        }
     }
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a caller that was refused by a rate limit may do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Retry {
+    /// Call less often. What Consul's older limiter says (`limits.rpc_rate`), which its clients of
+    /// all ages recognise.
+    Slower,
+    /// Try another server, or this one later. What Consul's newer limiter says
+    /// (`limits.request_limits`, 1.15 and later).
+    Elsewhere,
+    /// Try this server later: it is the leader, and nobody else can do it. Consul's newer limiter.
+    Later,
 }
 
 impl Refusal {
@@ -74,10 +101,13 @@ impl Refusal {
     pub fn code(&self) -> Code {
         match self {
             Refusal::Timeout => Code::DeadlineExceeded,
-            Refusal::RateLimited { .. } | Refusal::InFlight | Refusal::TooLarge { .. } => {
-                Code::ResourceExhausted
-            }
-            Refusal::Denied => Code::PermissionDenied,
+            Refusal::RateLimited { retry, .. } => match retry {
+                Retry::Slower | Retry::Elsewhere => Code::ResourceExhausted,
+                Retry::Later => Code::Unavailable,
+            },
+            Refusal::InFlight | Refusal::TooLarge { .. } => Code::ResourceExhausted,
+            Refusal::Denied(_) => Code::PermissionDenied,
+            Refusal::UnknownToken => Code::Unauthenticated,
             Refusal::NotFound => Code::NotFound,
             Refusal::Draining => Code::Unavailable,
             Refusal::Panicked => Code::Internal,
@@ -112,7 +142,7 @@ mod tests {
     #[test]
     fn a_status_remembers_its_refusal() {
         let refusal = Refusal::TooLarge { size: 9, limit: 8 };
-        let status = Status::from(refusal);
+        let status = Status::from(refusal.clone());
         assert_eq!(Refusal::of(&status), Some(&refusal));
         assert_eq!(status.message(), "request body of 9 bytes exceeds 8");
         assert_eq!(Refusal::of(&Status::unknown("x")), None);
