@@ -17,8 +17,6 @@
 //! was granted to it, and the endpoint asks [`Head::may`](oneport_proto::Head::may), which fails
 //! with the text of Consul 1.13. No identity and no grant mean no.
 //!
-//! Refused calls are counted as [`REFUSALS`] by `code`, by the `metrics` facade.
-//!
 //! ```
 //! use std::sync::Arc;
 //! use oneport_layers::auth::{AuthLayer, Level, Rules, TokenEntry, TokenTable, Tokens};
@@ -77,7 +75,7 @@ mod unix;
 pub use authorize::{Authorize, Decision, Never, Verdict};
 pub use cached::{CACHED, CACHED_FOR, Cached, Remembering};
 pub use certs::{CertName, ClientCerts};
-pub use layer::{Auth, AuthFuture, AuthLayer, REFUSALS};
+pub use layer::{Auth, AuthFuture, AuthLayer};
 pub use networks::{NetworkError, Networks};
 pub use rules::{Level, Rules};
 pub use tokens::{ANONYMOUS_ACCESSOR, MAX_TOKENS, TokenEntry, TokenTable, TokenTableError, Tokens};

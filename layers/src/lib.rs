@@ -90,8 +90,24 @@
 
 pub mod auth;
 pub mod bucket;
+pub mod guard;
+pub mod in_flight;
+mod label;
+pub mod metrics;
 pub mod rate_limit;
 pub mod refusable;
 mod source;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod timeout;
+pub mod trace;
 
+pub use guard::{Guard, Guarded};
+pub use in_flight::{InFlight, InFlightConfig, InFlightLayer};
+pub use rate_limit::{RateLimit, RateLimitLayer};
+pub use refusable::Refusable;
 pub use source::Source;
+pub use timeout::{Timeout, TimeoutConfig, TimeoutLayer};
+pub use trace::{Trace, TraceLayer};
+
+pub use self::metrics::{Metrics, MetricsLayer};

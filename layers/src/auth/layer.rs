@@ -9,17 +9,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use metrics::counter;
-use oneport_proto::{BoxError, Call, Code, Head};
+use oneport_proto::{BoxError, Call, Head};
 use pin_project_lite::pin_project;
 use tonic::Status;
 use tower::{Layer, Service};
 
 use super::authorize::{Authorize, Decision, Verdict};
-use crate::refusable::{head, unstamped};
-
-/// Calls that may not pass, by `code`.
-pub const REFUSALS: &str = "oneport.auth.refused";
+use crate::refusable::head;
 
 /// Asks an [`Authorize`] about each call and writes what it finds into the call's head.
 #[derive(Debug)]
@@ -114,30 +110,17 @@ where
 }
 
 /// Writes a verdict into the request's head, or says why it is refused.
-fn admit<R: Call>(request: &R, verdict: Verdict) -> Result<(), Status> {
-    let head = request.head().ok_or_else(unstamped)?;
-    write(head, verdict).inspect_err(|refused| {
-        counter!(REFUSALS, "code" => label(refused.code())).increment(1);
-    })
-}
-
+///
 /// An identity that somebody wrote before would hold instead of this one, and grant what this
 /// verdict does not: that is a mistake in how layers were put together, so nothing passes.
-fn write(head: &Head, verdict: Verdict) -> Result<(), Status> {
+fn admit<R: Call>(request: &R, verdict: Verdict) -> Result<(), Status> {
     let Some(identity) = verdict? else {
         return Ok(());
     };
+    let head = head(request)?;
     identity.may_call(&head.method)?;
     let written = head.identity.set(identity);
     written.map_err(|_| Status::internal("two layers say who the caller is"))
-}
-
-const fn label(code: Code) -> &'static str {
-    match code {
-        Code::PermissionDenied => "permission_denied",
-        Code::Unauthenticated => "unauthenticated",
-        _ => "other",
-    }
 }
 
 pin_project! {
@@ -250,7 +233,7 @@ impl<S: Service<R>, R, D> fmt::Debug for AuthFuture<S, R, D> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-    use oneport_proto::{Denial, Family, Identity, Method, Refusal, Session, code_of};
+    use oneport_proto::{Code, Denial, Family, Identity, Method, Refusal, Session, code_of};
     use tokio::{sync::oneshot, time::Instant};
     use tower::{ServiceExt, service_fn};
 
