@@ -90,7 +90,6 @@ mod port;
 mod slots;
 mod sniff;
 mod socket;
-mod source;
 
 pub use accept::{Accept, Accepted, TcpAccept};
 pub use config::{
