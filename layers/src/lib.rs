@@ -88,6 +88,7 @@
 //! [`Reply`]: oneport_proto::Reply
 //! [`code_of`]: oneport_proto::code_of
 
+pub mod auth;
 pub mod bucket;
 pub mod guard;
 pub mod in_flight;

@@ -17,6 +17,8 @@
 //! | [`DURATION`] | histogram, s | `protocol`, `method`, `blocking` | from when a call was read until its reply had ended |
 //! | [`IN_FLIGHT`] | gauge | `protocol`, `method` | calls that have begun and not ended, waiting ones among them |
 //! | [`UNSTAMPED`] | counter | | requests without a [`Head`], refused as internal errors |
+//! | [`EXCEEDED`] | counter | `limit_type`, `op`, `mode` | calls over a rate limit, those that a permissive one let pass among them: Consul's name |
+//! | [`LOG_DROPPED`] | counter | | lines about such calls that were not logged: Consul's name |
 //! | [`CONSUL_CALL`] | histogram, ms | `method`, `errored`, `request_type`, `rpc_type`, `leader`, `blocking` | [`DURATION`] of net/rpc calls, as Consul has it |
 //!
 //! | label | values |
@@ -24,6 +26,9 @@
 //! | `protocol` | `connection`, `netrpc`, `grpc`, `drpc` |
 //! | `method` | the names that the host registered, and `unknown` for all others together |
 //! | `code` | gRPC's codes in lower case, `deadline_exceeded` for one |
+//! | `limit_type` | `global/read`, `global/write`, `rpc`, `source`, `identity` |
+//! | `op` | as `method` |
+//! | `mode` | `permissive`, `enforcing` |
 //! | `reason` | `timeout`, `rate_limited`, `in_flight`, `denied`, `not_found`, `draining`, `too_large`, `panicked`, `unknown_token` |
 //! | `blocking` | `true` for calls that asked to wait, else `false` |
 //! | `errored` | `true` or `false` |
@@ -41,7 +46,7 @@
 //! | `rpc.request`, `rpc.request_error` | counters | the net/rpc driver |
 //! | `rpc.accept_conn` | counter | the listener |
 //! | `rpc.query`, `rpc.queries_blocking` | counter, gauge | whoever runs the queries: the agent |
-//! | `rpc.rate_limit.exceeded` | counter | the rate limit |
+//! | `rpc.rate_limit.exceeded`, `rpc.rate_limit.log_dropped` | counters | the [rate limit](crate::rate_limit) |
 //!
 //! [`Head`]: oneport_proto::Head
 
@@ -63,11 +68,14 @@ use tokio::time::Instant;
 use tonic::Code;
 use tower::{Layer, Service};
 
-pub use crate::refusable::UNSTAMPED;
 use crate::{
     guard::{Guard, Guarded},
     label::{self, CODES, REFUSALS},
     refusable::head,
+};
+pub use crate::{
+    rate_limit::{EXCEEDED, LOG_DROPPED},
+    refusable::UNSTAMPED,
 };
 
 /// Calls, refused ones among them.

@@ -17,8 +17,8 @@
 //!
 //! What is counted, by the `metrics` facade: [`EXCEEDED`], with the labels `limit_type`
 //! (`global/read`, `global/write`, `rpc`, `source`, `identity`), `op` (the method) and `mode`, and
-//! [`LOG_DROPPED`], both by Consul's names; the first also as [`REFUSALS`] with the labels `scope`
-//! and `mode`.
+//! [`LOG_DROPPED`], both by Consul's names. The first counts what a permissive limiter lets pass,
+//! too; what is refused is counted by the [metrics](crate::metrics) layer as well.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -58,5 +58,5 @@ mod limiter;
 mod limits;
 
 pub use layer::{RateLimit, RateLimitLayer};
-pub use limiter::{EXCEEDED, IDENTITIES, LOG_DROPPED, LOG_LINES, Limiter, REFUSALS, SOURCES};
+pub use limiter::{EXCEEDED, IDENTITIES, LOG_DROPPED, LOG_LINES, Limiter, SOURCES};
 pub use limits::{Limits, Mode, UnknownMode};

@@ -15,9 +15,12 @@ use std::{
 
 use oneport_layers::{
     InFlightConfig, InFlightLayer, MetricsLayer, TimeoutConfig, TimeoutLayer, TraceLayer,
+    auth::{AuthLayer, Authorize, Cached, Decision, Networks, TokenTable, Tokens, Verdict},
+    bucket::{Limit, Rate},
+    rate_limit::{Limiter, Limits, Mode, RateLimitLayer},
     testing::{Ping, Pong, Probe, Rule, keeps_contract, keeps_contract_with, needs_head},
 };
-use oneport_proto::{BoxError, Refusal, Status};
+use oneport_proto::{BoxError, Head, Identity, Refusal, Status};
 use tower::{Layer, Service, layer::layer_fn, limit::ConcurrencyLimitLayer};
 
 /// One call at a time: a place that is not given back is missed at once.
@@ -34,6 +37,40 @@ fn timeout() -> TimeoutLayer {
         read: Duration::from_secs(1),
         ..TimeoutConfig::default()
     })
+}
+
+/// Limits that the test's thousand calls do not reach.
+fn limiter() -> Arc<Limiter> {
+    let plenty = Limit {
+        rate: Rate::per_second(1.0).unwrap(),
+        burst: 100_000,
+    };
+    Arc::new(Limiter::new(Limits {
+        mode: Mode::Enforcing,
+        rpc: plenty,
+        read: plenty,
+        write: plenty,
+        source: plenty,
+        identity: plenty,
+    }))
+}
+
+fn tokens() -> Tokens {
+    Tokens::new(TokenTable::default()).unwrap()
+}
+
+/// Lets in everybody, after a while.
+struct Elsewhere;
+
+impl Authorize for Elsewhere {
+    type Future = Pin<Box<dyn Future<Output = Verdict> + Send>>;
+
+    fn authorize(&self, _: &Head) -> Decision<Self::Future> {
+        Decision::Later(Box::pin(async {
+            tokio::task::yield_now().await;
+            Ok(Some(Identity::new("somebody")))
+        }))
+    }
 }
 
 mod ours {
@@ -72,12 +109,44 @@ mod ours {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn rate_limit() {
+        let layer = RateLimitLayer::new(limiter());
+        keeps_contract(layer.clone()).await.unwrap();
+        needs_head(layer).await.unwrap();
+        let layer = RateLimitLayer::by_identity(limiter());
+        keeps_contract(layer.clone()).await.unwrap();
+        needs_head(layer).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn auth() {
+        let layer = AuthLayer::new(Networks::default().local());
+        keeps_contract(layer.clone()).await.unwrap();
+        needs_head(layer).await.unwrap();
+        let layer = AuthLayer::new(tokens());
+        keeps_contract(layer.clone()).await.unwrap();
+        needs_head(layer).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn auth_that_asks_elsewhere() {
+        let layer = AuthLayer::new(Elsewhere);
+        keeps_contract(layer.clone()).await.unwrap();
+        needs_head(layer).await.unwrap();
+        let remembered = Cached::by(Elsewhere, |head| Some(head.session.id));
+        keeps_contract(AuthLayer::new(remembered)).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn all_of_them_in_a_row() {
         let stack = tower::ServiceBuilder::new()
             .layer(MetricsLayer::new())
             .layer(TraceLayer::new())
             .layer(timeout())
+            .layer(RateLimitLayer::new(limiter()))
             .layer(one_call())
+            .layer(AuthLayer::new(tokens()))
+            .layer(RateLimitLayer::by_identity(limiter()))
             .into_inner();
         keeps_contract(stack).await.unwrap();
     }
@@ -89,7 +158,10 @@ mod ours {
             .layer(MetricsLayer::new())
             .layer(TraceLayer::new())
             .layer(timeout())
+            .layer(RateLimitLayer::new(limiter()))
             .layer(one_call())
+            .layer(AuthLayer::new(tokens()))
+            .layer(RateLimitLayer::by_identity(limiter()))
             .into_inner();
         let request = || {
             let mut request = http::Request::new(());

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Refusal,
+    Class, Method, Refusal,
     permission::{Access, Denial, Grants, Resource},
 };
 
@@ -65,7 +65,29 @@ impl Identity {
         self.0.accessor.as_deref()
     }
 
-    /// Whether the caller may do this.
+    /// Whether the caller may call this method at all: a read needs [`Access::Read`] to it, a write
+    /// [`Access::Write`]. Exempt methods are for everybody; so are unknown ones, whose callers are
+    /// told that they are unknown. Where nobody said what is granted, that a caller is known is
+    /// enough to call.
+    ///
+    /// # Errors
+    /// [`Refusal::Denied`] if it was not granted.
+    pub fn may_call(&self, method: &Method) -> Result<(), Refusal> {
+        let Method::Known(info) = method else {
+            return Ok(());
+        };
+        let access = match info.class {
+            Class::Read => Access::Read,
+            Class::Write => Access::Write,
+            Class::Exempt => return Ok(()),
+        };
+        if self.0.grants.is_none() {
+            return Ok(());
+        }
+        self.may(access, Resource::Method, info.name.as_bytes())
+    }
+
+    /// Whether the caller may do this. Where nobody said what is granted, nothing is.
     ///
     /// # Errors
     /// [`Refusal::Denied`], with Consul's text, if it was not granted.
@@ -159,7 +181,7 @@ impl Clone for IdentitySlot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::permission::Everything;
+    use crate::{Family, MethodInfo, permission::Everything};
 
     #[test]
     fn an_outer_clone_sees_what_was_written_inside() {
@@ -187,7 +209,10 @@ mod tests {
     fn what_was_not_granted_is_denied() {
         let may = |who: Identity| who.may(Access::Write, Resource::Key, b"k");
         assert!(may(Identity::new("ann")).is_err());
-        let everything = Arc::new(Everything);
-        assert_eq!(may(Identity::with_grants("ann", everything)), Ok(()));
+        let everything = Identity::with_grants("ann", Arc::new(Everything));
+        assert_eq!(may(everything.clone()), Ok(()));
+        let method = Method::Known(MethodInfo::intern(Family::Grpc, "I.W", Class::Write).unwrap());
+        assert_eq!(everything.may_call(&method), Ok(()));
+        assert_eq!(Identity::new("ann").may_call(&method), Ok(()));
     }
 }

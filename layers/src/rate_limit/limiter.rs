@@ -22,8 +22,6 @@ use crate::{
 /// Calls that were over a limit, by `limit_type`, `op` and `mode`: Consul's name, without the
 /// telemetry prefix.
 pub const EXCEEDED: &str = "rpc.rate_limit.exceeded";
-/// The same by `scope` and `mode`.
-pub const REFUSALS: &str = "oneport.rate_limit.exceeded";
 /// Lines about such calls that were not logged, because there were too many.
 pub const LOG_DROPPED: &str = "rpc.rate_limit.log_dropped";
 
@@ -197,7 +195,6 @@ impl Limiter {
         let (kind, op, mode_name) = (over.limit, head.method.name(), mode.name());
         counter!(EXCEEDED, "limit_type" => kind.label(), "op" => op, "mode" => mode_name)
             .increment(1);
-        counter!(REFUSALS, "scope" => kind.scope().name(), "mode" => mode_name).increment(1);
         if self.log.take(head.at).is_ok() {
             let peer = &head.session.peer;
             let limit = kind.label();
