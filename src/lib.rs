@@ -94,7 +94,6 @@ mod port;
 mod slots;
 mod sniff;
 mod socket;
-mod source;
 pub mod stack;
 
 pub use accept::{Accept, Accepted, TcpAccept};

@@ -8,7 +8,7 @@
 //! |---|---|---|---|
 //! | [`ACCEPTED`] | counter | | connections that a listener accepted, refused ones too |
 //! | [`CONSUL_ACCEPTED`] | counter | | the same, under Consul's name |
-//! | [`REFUSED`] | counter | `limit` | connections closed unread: `total`, `source`, `rate` |
+//! | [`REFUSED`] | counter | `limit` | connections closed unread: `total`, `source`, `rate`, `total_rate` |
 //! | [`OPEN`] | gauge | | connections being served |
 //! | [`ENDED`] | counter | `how` | connections over: `done`, `error`, `panic`, `cut` |
 //! | [`ACCEPT_ERRORS`] | counter | `kind` | failed accepts: `connection` or `listener` |

@@ -226,7 +226,10 @@ fn metrics_see_what_every_layer_refuses() {
 
             config.rates.rpc = few(1);
             layers.set(&config);
-            assert_eq!(code(&stack, request("Stack.AtOnce", b"secret")).await, Code::Ok);
+            assert_eq!(
+                code(&stack, request("Stack.AtOnce", b"secret")).await,
+                Code::Ok
+            );
             let limited = code(&stack, request("Stack.AtOnce", b"guess")).await;
             assert_eq!(limited, Code::ResourceExhausted);
         });

@@ -15,6 +15,9 @@
 //! knows counts as a read, as in Consul. The narrowest limit is asked first, so a caller that is
 //! refused for its own excess takes nothing from what all share.
 //!
+//! In front of a service of connections, each of which is a call of the method `accept`, it limits
+//! how many come, of all and of each source.
+//!
 //! What is counted, by the `metrics` facade: [`EXCEEDED`], with the labels `limit_type`
 //! (`global/read`, `global/write`, `rpc`, `source`, `identity`), `op` (the method) and `mode`, and
 //! [`LOG_DROPPED`], both by Consul's names. The first counts what a permissive limiter lets pass,

@@ -10,6 +10,7 @@
 //! | [`wire`] | the type bytes and ALPN names of a Consul server port |
 //! | [`Session`], [`Peer`], [`Local`], [`Tls`] | the facts of one connection, set once |
 //! | [`MethodInfo`], [`Method`] | what is called: interned, known by a dense id |
+//! | [`Class`], [`consul_class`] | what a method does, as far as limits care |
 //! | [`Head`] | what is known about one call before its body is decoded |
 //! | [`Identity`], [`Grants`] | who calls, and what it may do |
 //! | [`Call`] | the way in: anything that carries a [`Head`] |
@@ -31,6 +32,7 @@
 //! [`oneport-layers`]: https://docs.rs/oneport-layers
 
 mod call;
+mod classes;
 mod head;
 mod identity;
 mod method;
@@ -45,6 +47,7 @@ mod traceparent;
 pub mod wire;
 
 pub use call::Call;
+pub use classes::consul_class;
 pub use head::{Head, Token, TraceContext};
 pub use identity::{Identity, IdentitySlot};
 pub use method::{Class, Family, MAX_METHODS, Method, MethodInfo, TooManyMethods};

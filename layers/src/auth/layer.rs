@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use oneport_proto::{BoxError, Call, Head};
+use oneport_proto::{BoxError, Call};
 use pin_project_lite::pin_project;
 use tonic::Status;
 use tower::{Layer, Service};
@@ -233,7 +233,7 @@ impl<S: Service<R>, R, D> fmt::Debug for AuthFuture<S, R, D> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-    use oneport_proto::{Code, Denial, Family, Identity, Method, Refusal, Session, code_of};
+    use oneport_proto::{Code, Denial, Family, Head, Identity, Method, Refusal, Session, code_of};
     use tokio::{sync::oneshot, time::Instant};
     use tower::{ServiceExt, service_fn};
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use metrics::counter;
-use oneport_proto::{Class, Head, Method, Peer, Refusal, Retry, Scope};
+use oneport_proto::{Class, Family, Head, Method, Peer, Refusal, Retry, Scope};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -131,13 +131,12 @@ impl Limiter {
     /// # Errors
     /// [`Refusal::RateLimited`] by the first limit that it is over, in the order source, class, all.
     pub fn check(&self, head: &Head) -> Result<(), Refusal> {
-        let class = class_of(&head.method);
-        if class == Class::Exempt {
+        if is_exempt(&head.method) {
             return Ok(());
         }
         let mode = self.mode();
         if mode != Mode::Disabled
-            && let Err(over) = self.requests(head, class)
+            && let Err(over) = self.requests(head)
         {
             self.verdict(head, over, mode)?;
         }
@@ -153,7 +152,7 @@ impl Limiter {
     /// [`Refusal::RateLimited`].
     pub fn check_identity(&self, head: &Head) -> Result<(), Refusal> {
         let mode = self.mode();
-        if class_of(&head.method) == Class::Exempt || mode == Mode::Disabled {
+        if is_exempt(&head.method) || mode == Mode::Disabled {
             return Ok(());
         }
         let name = head.identity.get().map(|identity| identity.name());
@@ -172,11 +171,12 @@ impl Limiter {
     }
 
     /// The limits that the mode is about.
-    fn requests(&self, head: &Head, class: Class) -> Result<(), Over> {
+    fn requests(&self, head: &Head) -> Result<(), Over> {
         self.source(&head.session.peer, head.at)?;
-        let (bucket, kind) = match class {
+        let (bucket, kind) = match class_of(&head.method) {
+            Class::Read => (&self.read, Kind::Read),
             Class::Write => (&self.write, Kind::Write),
-            Class::Read | Class::Exempt => (&self.read, Kind::Read),
+            Class::Exempt => return Ok(()),
         };
         bucket.take(head.at).map_err(|wait| Over::new(kind, wait))
     }
@@ -236,6 +236,12 @@ fn class_of(method: &Method) -> Class {
     }
 }
 
+/// Whether nothing limits this method. A connection reads and writes nothing, so it is of neither
+/// class; whoever puts a limiter in front of connections means them nevertheless.
+fn is_exempt(method: &Method) -> bool {
+    class_of(method) == Class::Exempt && method.family() != Family::Connection
+}
+
 const fn code(mode: Mode) -> u8 {
     match mode {
         Mode::Disabled => 0,
@@ -254,7 +260,7 @@ fn lines() -> Limit {
 #[cfg(test)]
 mod tests {
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-    use oneport_proto::{Family, Identity, Local, MethodInfo, Session};
+    use oneport_proto::{Identity, Local, MethodInfo, Session};
 
     use super::*;
 
@@ -398,6 +404,28 @@ mod tests {
         // Callers on this host have no source.
         assert_eq!(of(""), None);
         assert_eq!(of(""), Some((Scope::Global, Retry::Slower)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_held_to_the_limits_of_all_and_of_its_source() {
+        let limiter = Limiter::new(Limits {
+            mode: Mode::Enforcing,
+            rpc: limit(3),
+            read: limit(1),
+            write: limit(1),
+            source: limit(2),
+            ..Limits::default()
+        });
+        let of = |peer| {
+            let mut head = from(peer, Class::Read);
+            head.method = Method::Known(MethodInfo::accept());
+            told(limiter.check(&head))
+        };
+        assert_eq!((of("10.0.0.1:1"), of("10.0.0.1:2")), (None, None));
+        let source = Some((Scope::Source, Retry::Elsewhere));
+        assert_eq!(of("10.0.0.1:3"), source);
+        assert_eq!(of("10.0.0.2:1"), None);
+        assert_eq!(of("10.0.0.2:2"), Some((Scope::Global, Retry::Slower)));
     }
 
     #[tokio::test(start_paused = true)]
