@@ -17,7 +17,8 @@
 //! | [`PORT_ROUTED`] | counter | `row` | connections that found a row of a [`Port`] |
 //!
 //! The protocols count for themselves; their tables are on the pages of
-//! [`services`](crate::services): `netrpc` and `yamux`.
+//! [`services`](crate::services): `netrpc` and `yamux`. What is counted of calls is on the page of
+//! [`layers::metrics`](crate::layers::metrics).
 //!
 //! [`Outcome`]: crate::Outcome
 //! [`Port`]: crate::Port

@@ -6,6 +6,18 @@
 //! came by. So one layer guards net/rpc, gRPC and whatever a host brings along, and drops into a
 //! plain tonic or hyper server as well.
 //!
+//! | layer | what it decides |
+//! |---|---|
+//! | [`MetricsLayer`] | nothing: it [counts and times](self::metrics) every call |
+//! | [`TraceLayer`] | nothing: it opens a [span](trace) for every call |
+//! | [`TimeoutLayer`] | [how long](timeout) a call may take |
+//! | [`RateLimitLayer`] | [how often](rate_limit) calls may come |
+//! | [`InFlightLayer`] | [how many](in_flight) may run at once |
+//! | [`AuthLayer`](auth::AuthLayer) | [who](auth) may call what |
+//!
+//! The crate `oneport` has them in their order. Whether a layer keeps the rules that all of them
+//! share is a test, and runs for a layer of your own too: the feature `testing`.
+//!
 //! # How to write one
 //! - Be generic over the request: `R: Call`. What you need is in its head; a request without one
 //!   was stamped by nobody and is refused as an internal error.

@@ -23,7 +23,7 @@
 //!
 //! | label | values |
 //! |---|---|
-//! | `protocol` | `connection`, `netrpc`, `grpc`, `drpc` |
+//! | `protocol` | `connection`, `netrpc`, `grpc`, `drpc`, or what a host calls its own |
 //! | `method` | the names that the host registered, and `unknown` for all others together |
 //! | `code` | gRPC's codes in lower case, `deadline_exceeded` for one |
 //! | `limit_type` | `global/read`, `global/write`, `rpc`, `source`, `identity` |
@@ -51,9 +51,10 @@
 //! [`Head`]: oneport_proto::Head
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
@@ -410,7 +411,18 @@ const CHUNKS: usize = MAX_METHODS / CHUNK + 1;
 /// The rows of all methods, by id: found without a lock.
 struct Table {
     known: Box<[OnceLock<Box<Chunk>>]>,
-    unknown: [OnceLock<Arc<Row>>; 4],
+    unknown: Unknown,
+}
+
+/// The rows of unknown methods, one for each protocol.
+#[derive(Default)]
+struct Unknown {
+    connection: OnceLock<Arc<Row>>,
+    netrpc: OnceLock<Arc<Row>>,
+    grpc: OnceLock<Arc<Row>>,
+    drpc: OnceLock<Arc<Row>>,
+    /// By the names that hosts gave their protocols: a handful.
+    host: Mutex<HashMap<&'static str, Arc<Row>>>,
 }
 
 type Chunk = [OnceLock<Arc<Row>>; CHUNK];
@@ -419,7 +431,7 @@ impl Table {
     fn new() -> Table {
         Table {
             known: (0..CHUNKS).map(|_| OnceLock::new()).collect(),
-            unknown: Default::default(),
+            unknown: Unknown::default(),
         }
     }
 
@@ -430,17 +442,23 @@ impl Table {
                     .get_or_init(|| Box::new(std::array::from_fn(|_| OnceLock::new())));
                 &chunk[info.id % CHUNK]
             }
-            Method::Unknown(family) => &self.unknown[family_place(family)],
+            Method::Unknown(Family::Connection) => &self.unknown.connection,
+            Method::Unknown(Family::NetRpc) => &self.unknown.netrpc,
+            Method::Unknown(Family::Grpc) => &self.unknown.grpc,
+            Method::Unknown(Family::Drpc) => &self.unknown.drpc,
+            Method::Unknown(Family::Host(name)) => return self.unknown.host(name, method),
         };
         Arc::clone(place.get_or_init(|| Arc::new(Row::new(method))))
     }
 }
 
-const fn family_place(family: Family) -> usize {
-    match family {
-        Family::Connection => 0,
-        Family::NetRpc => 1,
-        Family::Grpc => 2,
-        Family::Drpc => 3,
+impl Unknown {
+    fn host(&self, name: &'static str, method: Method) -> Arc<Row> {
+        // A recorder that panicked while a row was made left the map as it was.
+        let mut rows = self.host.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(
+            rows.entry(name)
+                .or_insert_with(|| Arc::new(Row::new(method))),
+        )
     }
 }

@@ -25,7 +25,8 @@ pub struct Head {
     pub at: Instant,
     /// By when the caller wants the answer, if it said so.
     pub deadline: Option<Instant>,
-    /// How long a blocking query may wait, on top of whatever time-out holds for the call.
+    /// The longest that a blocking query may wait, on top of whatever time-out holds for the call.
+    /// `None` for a call that does not wait.
     pub wait: Option<Duration>,
     /// W3C trace context, where the protocol has room for it.
     pub trace: Option<TraceContext>,

@@ -43,6 +43,7 @@ mod reply;
 mod session;
 mod status;
 pub mod structs;
+mod traceparent;
 pub mod wire;
 
 pub use call::Call;
@@ -56,6 +57,7 @@ pub use refusal::{Refusal, Retry, Scope};
 pub use reply::{End, EndBody, Reply};
 pub use session::{ClientCert, Session, Tls};
 pub use status::{code_of, status_of};
+pub use traceparent::{BadTraceparent, TRACEPARENT};
 
 pub use tonic::{Code, Status};
 

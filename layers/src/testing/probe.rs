@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    panic::resume_unwind,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -152,9 +153,7 @@ impl<R, T> Service<R> for Probe<T> {
                 Poll::Pending
             }
             Readiness::Fails => Poll::Ready(Err(failure())),
-            Readiness::Panics => {
-                panic!("the inner service panics in poll_ready, as it was told to")
-            }
+            Readiness::Panics => panics(),
         }
     }
 
@@ -164,10 +163,9 @@ impl<R, T> Service<R> for Probe<T> {
             self.shared.unready.fetch_add(1, SeqCst);
         }
         let script = *lock(&self.shared.script);
-        assert!(
-            !script.panics_in_call,
-            "the inner service panics in call, as it was told to"
-        );
+        if script.panics_in_call {
+            panics();
+        }
         self.shared.running.fetch_add(1, SeqCst);
         ProbeFuture {
             shared: Arc::clone(&self.shared),
@@ -175,6 +173,11 @@ impl<R, T> Service<R> for Probe<T> {
             answer: script.answer,
         }
     }
+}
+
+/// Panics without a line on the terminal: it is part of the test.
+fn panics() -> ! {
+    resume_unwind(Box::new("the inner service panics, as it was told to"))
 }
 
 /// What the probe fails with: a refusal, behind a status.
@@ -201,7 +204,7 @@ impl<T> Future for ProbeFuture<T> {
         match self.answer {
             Answer::Reply => Poll::Ready(Ok((self.shared.reply)())),
             Answer::Fails => Poll::Ready(Err(failure())),
-            Answer::Panics => panic!("the inner service's future panics, as it was told to"),
+            Answer::Panics => panics(),
         }
     }
 }
