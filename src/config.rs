@@ -17,6 +17,12 @@ pub struct ListenConfig {
     /// New connections from one source at one moment; at least 1 where
     /// [`conns_per_second`](ListenConfig::conns_per_second) holds. Default [`CONN_BURST`].
     pub conn_burst: u32,
+    /// New connections a second in all, in the long run; further ones are closed unread. Off by
+    /// default, at most [`MOST_CONNS_PER_SECOND`].
+    pub all_conns_per_second: u32,
+    /// New connections in all at one moment; at least 1 where
+    /// [`all_conns_per_second`](ListenConfig::all_conns_per_second) holds.
+    pub all_conn_burst: u32,
     /// The time between TCP keepalive probes, in whole seconds. Default [`KEEPALIVE`], at most
     /// [`LONGEST_KEEPALIVE`].
     pub keepalive: Duration,
@@ -53,6 +59,8 @@ impl Default for ListenConfig {
             max_conns_per_source: MAX_CONNS_PER_SOURCE,
             conns_per_second: CONNS_PER_SECOND,
             conn_burst: CONN_BURST,
+            all_conns_per_second: 0,
+            all_conn_burst: 0,
             keepalive: KEEPALIVE,
             grace: GRACE,
         }
@@ -77,21 +85,16 @@ impl ListenConfig {
     /// # Errors
     /// The first field that cannot, with its value and its limit.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        at_most(
-            "conns_per_second",
-            self.conns_per_second,
-            MOST_CONNS_PER_SECOND,
+        rate(
+            ("conns_per_second", self.conns_per_second),
+            ("conn_burst", self.conn_burst),
+        )?;
+        rate(
+            ("all_conns_per_second", self.all_conns_per_second),
+            ("all_conn_burst", self.all_conn_burst),
         )?;
         at_most("keepalive", self.keepalive, LONGEST_KEEPALIVE)?;
         at_most("grace", self.grace, LONGEST_GRACE)?;
-        let limited = self.conns_per_second > 0;
-        let limit = "at least 1 beside conns_per_second";
-        ConfigError::check(
-            "conn_burst",
-            self.conn_burst,
-            !limited || self.conn_burst > 0,
-            limit,
-        )?;
         let whole = self.keepalive.subsec_nanos() == 0;
         ConfigError::check("keepalive", self.keepalive, whole, "whole seconds")
     }
@@ -118,6 +121,18 @@ impl ConfigError {
             limit: limit.into(),
         })
     }
+}
+
+/// Whether a rate and its burst can hold.
+fn rate(rate: (&str, u32), burst: (&str, u32)) -> Result<(), ConfigError> {
+    at_most(rate.0, rate.1, MOST_CONNS_PER_SECOND)?;
+    let fits = rate.1 == 0 || burst.1 > 0;
+    ConfigError::check(
+        burst.0,
+        burst.1,
+        fits,
+        format!("at least 1 beside {}", rate.0),
+    )
 }
 
 fn at_most<T: PartialOrd + std::fmt::Debug>(
@@ -157,6 +172,15 @@ mod tests {
         let most = MOST_CONNS_PER_SECOND;
         assert_eq!(refused(|config| config.conns_per_second = most), None);
         assert!(refused(|config| config.conns_per_second = most + 1).is_some());
+        let all = |rate, burst| {
+            refused(|config| (config.all_conns_per_second, config.all_conn_burst) = (rate, burst))
+        };
+        assert_eq!((all(most, 1), all(0, 0)), (None, None));
+        assert!(all(most + 1, 1).is_some());
+        assert_eq!(
+            all(1, 0).as_deref(),
+            Some("all_conn_burst is 0, but it must be at least 1 beside all_conns_per_second")
+        );
         assert_eq!(refused(|config| config.keepalive = LONGEST_KEEPALIVE), None);
         let longer = LONGEST_KEEPALIVE + Duration::from_secs(1);
         assert!(refused(|config| config.keepalive = longer).is_some());

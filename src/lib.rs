@@ -17,6 +17,8 @@
 //! - A [`Protocol`](services::Protocol) is a `tower::Service` that takes a
 //!   [`Conn`](services::Conn) and is done when the connection is. A stranger's protocol is one more
 //!   row.
+//! - [`Layers`] is policy for what the protocols carry: what is counted, how long, how often, how many,
+//!   by whom. One [`Stack`] in front of a service serves every protocol.
 //! - [`client::Dial`] is the way out: it opens a connection and says the byte.
 //!
 //! # Example
@@ -78,6 +80,8 @@
 //! |---|---|---|
 //! | `netrpc` | yes | Go's net/rpc over msgpack, as Consul speaks it |
 //! | `yamux` | yes | HashiCorp yamux sessions, one protocol a stream |
+//! | `grpc` | no | our layers in any tonic or hyper server |
+//! | `testing` | no | the contract of a layer, as a test for a host's own |
 
 mod accept;
 mod backoff;
@@ -90,7 +94,7 @@ mod port;
 mod slots;
 mod sniff;
 mod socket;
-mod source;
+pub mod stack;
 
 pub use accept::{Accept, Accepted, TcpAccept};
 pub use config::{
@@ -100,6 +104,7 @@ pub use config::{
 pub use listen::{ListenError, Listener, Served};
 pub use port::{MAX_ALPN_NAME, Mark, Port, PortBuilder, PortError, Unrouted};
 pub use sniff::{FIRST_BYTE_WITHIN, Outcome, Sniff, SniffError};
+pub use stack::{Everybody, Layers, Stack, StackConfig};
 
 pub use oneport_layers as layers;
 pub use oneport_proto as proto;

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, future::poll_fn, io, net::SocketAddr, pin::pin};
 
 use metrics::{counter, gauge};
+use oneport_layers::Source;
 use oneport_proto::{BoxError, Peer, Session};
 use oneport_services::{Conn, Drain, Protocol};
 use tokio::{
@@ -19,7 +20,6 @@ use crate::{
     config::{ConfigError, ListenConfig},
     metrics::{ACCEPT_ERRORS, ACCEPTED, CONSUL_ACCEPTED, ENDED, OPEN, REFUSED},
     slots::Slots,
-    source::Source,
 };
 
 /// Accepts connections and serves them until it is told to drain.
@@ -209,7 +209,7 @@ impl<P: Protocol> Serving<P> {
         let Some(peer) = self.peers.remove(&id) else {
             return;
         };
-        self.slots.free(Source::of(&peer), Instant::now());
+        self.slots.free(Source::of(&peer));
         gauge!(OPEN).decrement(1);
         counter!(ENDED, "how" => self.how(&peer, result)).increment(1);
     }

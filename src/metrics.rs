@@ -8,7 +8,7 @@
 //! |---|---|---|---|
 //! | [`ACCEPTED`] | counter | | connections that a listener accepted, refused ones too |
 //! | [`CONSUL_ACCEPTED`] | counter | | the same, under Consul's name |
-//! | [`REFUSED`] | counter | `limit` | connections closed unread: `total`, `source`, `rate` |
+//! | [`REFUSED`] | counter | `limit` | connections closed unread: `total`, `source`, `rate`, `total_rate` |
 //! | [`OPEN`] | gauge | | connections being served |
 //! | [`ENDED`] | counter | `how` | connections over: `done`, `error`, `panic`, `cut` |
 //! | [`ACCEPT_ERRORS`] | counter | `kind` | failed accepts: `connection` or `listener` |
@@ -17,7 +17,8 @@
 //! | [`PORT_ROUTED`] | counter | `row` | connections that found a row of a [`Port`] |
 //!
 //! The protocols count for themselves; their tables are on the pages of
-//! [`services`](crate::services): `netrpc` and `yamux`.
+//! [`services`](crate::services): `netrpc` and `yamux`. What is counted of calls is on the page of
+//! [`layers::metrics`](crate::layers::metrics).
 //!
 //! [`Outcome`]: crate::Outcome
 //! [`Port`]: crate::Port

@@ -1,35 +1,28 @@
 //! Who may come in: the limits of accepting, without any io.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
+use oneport_layers::{
+    Source,
+    bucket::{Bucket, Buckets, Limit, Rate},
+};
 use tokio::time::Instant;
 
-use crate::{config::ListenConfig, source::Source};
+use crate::config::ListenConfig;
 
-/// From this many remembered sources on, those without a connection are forgotten.
+/// How many sources that came lately are remembered: 128 KiB, whoever comes.
 const MANY_SOURCES: usize = 8192;
 
-/// The places of a port. One owner takes and gives back, so there is no lock.
+/// The places of a port. One owner takes and gives back.
 #[derive(Debug)]
 pub(crate) struct Slots {
     most: usize,
     most_per_source: usize,
-    /// The time that one new connection of a source costs; zero if they are free.
-    cost: Duration,
-    /// How far ahead of the clock a source may be: the burst's cost.
-    ahead: Duration,
+    rate: Bucket,
+    rate_per_source: Buckets,
     taken: usize,
-    sources: HashMap<Source, Taken>,
-    tidy_at: usize,
-}
-
-/// What is known of one source.
-#[derive(Debug)]
-struct Taken {
-    open: usize,
-    /// The time that all its connections have cost so far, on the clock: a leaky bucket in one
-    /// number. In the past it means nothing.
-    paid_until: Instant,
+    /// The connections of each source that has any.
+    open: HashMap<Source, usize>,
 }
 
 /// The limit that a connection is over.
@@ -38,6 +31,7 @@ pub(crate) enum Full {
     Total,
     Source,
     Rate,
+    TotalRate,
 }
 
 impl Full {
@@ -47,91 +41,89 @@ impl Full {
             Full::Total => "total",
             Full::Source => "source",
             Full::Rate => "rate",
+            Full::TotalRate => "total_rate",
         }
     }
 }
 
 impl Slots {
     pub(crate) fn new(config: &ListenConfig) -> Slots {
-        let some = |limit| if limit == 0 { usize::MAX } else { limit };
-        let cost = match config.conns_per_second {
-            0 => Duration::ZERO,
-            rate => Duration::from_secs(1) / rate,
-        };
-        Slots {
-            most: some(config.max_conns),
-            most_per_source: some(config.max_conns_per_source),
-            cost,
-            ahead: cost * config.conn_burst,
+        let mut slots = Slots {
+            most: 0,
+            most_per_source: 0,
+            rate: Bucket::new(Limit::INFINITE),
+            rate_per_source: Buckets::new(Limit::INFINITE, MANY_SOURCES),
             taken: 0,
-            sources: HashMap::new(),
-            tidy_at: MANY_SOURCES,
-        }
+            open: HashMap::new(),
+        };
+        slots.set(config);
+        slots
+    }
+
+    /// Makes these the limits. What is taken stays taken.
+    pub(crate) fn set(&mut self, config: &ListenConfig) {
+        let some = |limit| if limit == 0 { usize::MAX } else { limit };
+        self.most = some(config.max_conns);
+        self.most_per_source = some(config.max_conns_per_source);
+        let all = limit(config.all_conns_per_second, config.all_conn_burst);
+        self.rate.set(all);
+        let each = limit(config.conns_per_second, config.conn_burst);
+        self.rate_per_source.set(each);
     }
 
     /// Takes a place, to be given back with [`Slots::free`]. Peers on this host have no source and
-    /// share the total only. A refused attempt costs nothing, so a source that is over its rate is
-    /// let in again as soon as the rate allows.
+    /// share the total only. An attempt refused by a limit of its source costs nothing, so a source
+    /// that is over its rate is let in again as soon as the rate allows.
     pub(crate) fn take(&mut self, source: Option<Source>, now: Instant) -> Result<(), Full> {
         if self.taken >= self.most {
             return Err(Full::Total);
         }
         if let Some(source) = source {
-            self.take_of(source, now)?;
+            self.has_room(source)?;
+            let taken = self.rate_per_source.take(&source, now);
+            taken.map_err(|_| Full::Rate)?;
         }
+        self.rate.take(now).map_err(|_| Full::TotalRate)?;
         self.taken += 1;
+        if let Some(source) = source {
+            *self.open.entry(source).or_default() += 1;
+        }
         Ok(())
     }
 
-    fn take_of(&mut self, source: Source, now: Instant) -> Result<(), Full> {
-        self.tidy(now);
-        let taken = self.sources.entry(source).or_insert(Taken {
-            open: 0,
-            paid_until: now,
-        });
-        if taken.open >= self.most_per_source {
-            return Err(Full::Source);
+    fn has_room(&self, source: Source) -> Result<(), Full> {
+        let open = self.open.get(&source).copied().unwrap_or(0);
+        if open < self.most_per_source {
+            Ok(())
+        } else {
+            Err(Full::Source)
         }
-        let paid_until = taken.paid_until.max(now) + self.cost;
-        if paid_until - now > self.ahead {
-            return Err(Full::Rate);
-        }
-        taken.paid_until = paid_until;
-        taken.open += 1;
-        Ok(())
     }
 
     /// Gives a place back.
-    pub(crate) fn free(&mut self, source: Option<Source>, now: Instant) {
+    pub(crate) fn free(&mut self, source: Option<Source>) {
         self.taken = self.taken.saturating_sub(1);
         let Some(source) = source else { return };
-        if let Some(taken) = self.sources.get_mut(&source) {
-            taken.open = taken.open.saturating_sub(1);
-            if taken.open == 0 && taken.paid_until <= now {
-                self.sources.remove(&source);
+        if let Some(open) = self.open.get_mut(&source) {
+            *open = open.saturating_sub(1);
+            if *open == 0 {
+                self.open.remove(&source);
             }
         }
     }
+}
 
-    /// Keeps the table small whoever comes: sources that have no connection and owe nothing go
-    /// first; if the table is still large, the debts of all others without a connection do.
-    fn tidy(&mut self, now: Instant) {
-        if self.sources.len() < self.tidy_at {
-            return;
-        }
-        self.sources
-            .retain(|_, taken| taken.open > 0 || taken.paid_until > now);
-        if self.sources.len() >= self.tidy_at / 2 {
-            self.sources.retain(|_, taken| taken.open > 0);
-        }
-        // Twice what is left, so that tidying stays rare however many connections there are.
-        self.tidy_at = MANY_SOURCES.max(2 * self.sources.len());
+/// A rate of a valid config: 0 is no rate, and stands for no limit.
+fn limit(rate: u32, burst: u32) -> Limit {
+    Limit {
+        rate: Rate::per_second(f64::from(rate)).unwrap_or(Rate::INFINITE),
+        burst,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::{net::Ipv4Addr, time::Duration};
 
     use super::*;
 
@@ -156,7 +148,7 @@ mod tests {
         assert_eq!(slots.take(source(1), now), Ok(()));
         assert_eq!(slots.take(None, now), Ok(()));
         assert_eq!(slots.take(source(2), now), Err(Full::Total));
-        slots.free(None, now);
+        slots.free(None);
         assert_eq!(slots.take(source(2), now), Ok(()));
     }
 
@@ -167,7 +159,7 @@ mod tests {
         assert_eq!(slots.take(source(1), now), Ok(()));
         assert_eq!(slots.take(source(1), now), Err(Full::Source));
         assert_eq!(slots.take(source(2), now), Ok(()));
-        slots.free(source(1), now);
+        slots.free(source(1));
         assert_eq!(slots.take(source(1), now), Ok(()));
     }
 
@@ -176,7 +168,7 @@ mod tests {
         let (mut slots, now) = slots(0, 0, 10, 3);
         for _ in 0..3 {
             assert_eq!(slots.take(source(1), now), Ok(()));
-            slots.free(source(1), now);
+            slots.free(source(1));
         }
         assert_eq!(slots.take(source(1), now), Err(Full::Rate));
         let tenth = Duration::from_millis(100);
@@ -188,11 +180,31 @@ mod tests {
     }
 
     #[test]
+    fn the_rate_in_all_is_everybodys_together() {
+        let config = ListenConfig {
+            all_conns_per_second: 10,
+            all_conn_burst: 3,
+            ..ListenConfig::default()
+        };
+        let (mut slots, now) = (Slots::new(&config), Instant::now());
+        assert_eq!(slots.take(source(1), now), Ok(()));
+        assert_eq!(slots.take(source(2), now), Ok(()));
+        assert_eq!(slots.take(None, now), Ok(()));
+        for from in [source(3), None] {
+            assert_eq!(slots.take(from, now), Err(Full::TotalRate));
+        }
+        let tenth = Duration::from_millis(100);
+        assert_eq!(slots.take(source(3), now + tenth), Ok(()));
+    }
+
+    #[test]
     fn a_source_that_left_is_forgotten() {
         let (mut slots, now) = slots(0, 0, 10, 3);
         slots.take(source(1), now).unwrap();
-        slots.free(source(1), now + Duration::from_secs(1));
-        assert!(slots.sources.is_empty());
+        slots.free(source(1));
+        assert!(slots.open.is_empty());
+        assert_eq!(slots.rate_per_source.busy(now), 1);
+        assert_eq!(slots.rate_per_source.busy(now + Duration::from_secs(1)), 0);
     }
 
     #[test]
@@ -201,9 +213,9 @@ mod tests {
         slots.take(source(0), now).unwrap();
         for n in 1..100_000 {
             slots.take(source(n), now).unwrap();
-            slots.free(source(n), now);
-            assert!(slots.sources.len() <= MANY_SOURCES);
+            slots.free(source(n));
+            assert_eq!(slots.open.len(), 1);
         }
-        assert_eq!(slots.sources[&source(0).unwrap()].open, 1);
+        assert_eq!(slots.rate_per_source.bytes(), 128 * 1024);
     }
 }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use metrics::{counter, histogram};
+use oneport_layers::Source;
 use oneport_proto::{BoxError, Refusal};
 use oneport_services::Conn;
 use tokio::time::{Instant, sleep};
@@ -22,7 +23,6 @@ use crate::{
     Mark, Unrouted,
     metrics::{SNIFF_SECONDS, SNIFFED},
     once::Once,
-    source::Source,
 };
 
 /// How long a peer may take for its first byte: Consul's `limits.rpc_handshake_timeout`.

@@ -3,10 +3,16 @@
 // A helper that fails fails its test.
 #![allow(clippy::unwrap_used)]
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use oneport::{
     CONN_BURST, CONNS_PER_SECOND, ListenConfig, MAX_CONNS_PER_SOURCE,
+    layers::{
+        MetricsLayer, RateLimitLayer,
+        auth::{AuthLayer, Networks},
+        bucket::{Limit, Rate},
+        rate_limit::{Limiter, Limits, Mode},
+    },
     proto::BoxError,
     services::{Conn, Protocol},
 };
@@ -14,7 +20,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     time::{Instant, advance},
 };
-use tower::service_fn;
+use tower::{ServiceBuilder, service_fn};
 
 #[path = "harness/queue.rs"]
 mod queue;
@@ -118,6 +124,57 @@ async fn a_source_comes_in_a_burst_and_then_at_its_rate() {
     assert!(greeted(&server, "10.0.0.1:1").await.is_some());
     assert!(greeted(&server, "10.0.0.1:1").await.is_none());
     assert_eq!(counts.of("oneport.connections.refused{rate}"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_has_a_rate_in_all() {
+    let (counts, _guard) = Counts::install();
+    let config = only(|config| (config.all_conns_per_second, config.all_conn_burst) = (10, 2));
+    let server = Server::start(config, hello());
+    assert!(greeted(&server, "10.0.0.1:1").await.is_some());
+    assert!(greeted(&server, "10.0.0.2:1").await.is_some());
+    assert!(greeted(&server, "10.0.0.3:1").await.is_none());
+    advance(Duration::from_millis(100)).await;
+    assert!(greeted(&server, "10.0.0.3:1").await.is_some());
+    assert_eq!(counts.of("oneport.connections.refused{total_rate}"), 1);
+}
+
+/// A connection is a call, so what guards calls guards connections: here as a host might have it,
+/// with limits of its own choice and only its own network let in.
+#[tokio::test(start_paused = true)]
+async fn layers_guard_connections_too() {
+    let (counts, _guard) = Counts::install();
+    let two = Limit {
+        rate: Rate::per_second(10.0).unwrap(),
+        burst: 2,
+    };
+    let limiter = Arc::new(Limiter::new(Limits {
+        mode: Mode::Enforcing,
+        source: two,
+        ..Limits::default()
+    }));
+    let networks = Networks::default().allow("10.0.0.0/8").unwrap();
+    let guarded = ServiceBuilder::new()
+        .layer(MetricsLayer::new())
+        .layer(RateLimitLayer::new(Arc::clone(&limiter)))
+        .layer(AuthLayer::new(networks))
+        .service(hello());
+    let server = Server::start(only(|_| ()), guarded);
+    for _ in 0..2 {
+        assert!(greeted(&server, "10.0.0.1:1").await.is_some());
+    }
+    assert!(greeted(&server, "10.0.0.1:1").await.is_none());
+    assert!(greeted(&server, "10.0.0.2:1").await.is_some());
+    assert!(greeted(&server, "192.0.2.1:1").await.is_none());
+    let refused = |why| {
+        counts.of(&format!(
+            "oneport.calls.refused{{connection}}{{accept}}{{{why}}}"
+        ))
+    };
+    assert_eq!((refused("rate_limited"), refused("denied")), (1, 1));
+    assert_eq!(counts.of("oneport.calls{connection}{accept}"), 5);
+    limiter.set(Limits::default());
+    assert!(greeted(&server, "10.0.0.1:1").await.is_some());
 }
 
 /// Linux: too many open files in this process.

@@ -150,12 +150,17 @@ impl Agent {
 /// yet is named; every other byte is closed as an unknown one.
 fn port(config: &Config, router: &Router) -> Result<Port, PortError> {
     let netrpc = netrpc::Server::new(router.methods(), router.clone());
-    let single = netrpc.clone().config(config.netrpc.clone());
+    let settings = netrpc::Config {
+        default_wait: config.queries.default_time,
+        max_wait: config.queries.max_time,
+        ..config.netrpc.clone()
+    };
+    let single = netrpc.clone().config(settings.clone());
     // On a stream silence and stalled writes are the session's to bound.
     let stream = netrpc.config(netrpc::Config {
         first_request: None,
         write_stall: None,
-        ..config.netrpc.clone()
+        ..settings
     });
     let multi = Yamux::new(stream).config(config.yamux.clone());
     Port::builder()

@@ -6,6 +6,18 @@
 //! came by. So one layer guards net/rpc, gRPC and whatever a host brings along, and drops into a
 //! plain tonic or hyper server as well.
 //!
+//! | layer | what it decides |
+//! |---|---|
+//! | [`MetricsLayer`] | nothing: it [counts and times](self::metrics) every call |
+//! | [`TraceLayer`] | nothing: it opens a [span](trace) for every call |
+//! | [`TimeoutLayer`] | [how long](timeout) a call may take |
+//! | [`RateLimitLayer`] | [how often](rate_limit) calls may come |
+//! | [`InFlightLayer`] | [how many](in_flight) may run at once |
+//! | [`AuthLayer`](auth::AuthLayer) | [who](auth) may call what |
+//!
+//! The crate `oneport` has them in their order. Whether a layer keeps the rules that all of them
+//! share is a test, and runs for a layer of your own too: the feature `testing`.
+//!
 //! # How to write one
 //! - Be generic over the request: `R: Call`. What you need is in its head; a request without one
 //!   was stamped by nobody and is refused as an internal error.
@@ -25,7 +37,8 @@
 //! use std::pin::Pin;
 //! use std::task::{Context, Poll};
 //!
-//! use oneport_proto::{BoxError, Call, Head, Method, MethodInfo, Peer, Refusal, Session, code_of};
+//! use oneport_proto::{BoxError, Call, Denial, Head, Method, MethodInfo, Peer, Refusal, Session};
+//! use oneport_proto::code_of;
 //! use tonic::{Code, Status};
 //! use tower::{Layer, Service, ServiceExt, layer::layer_fn, service_fn};
 //!
@@ -58,7 +71,7 @@
 //! fn verdict(head: Option<&Head>) -> Result<(), Status> {
 //!     let head = head.ok_or_else(|| Status::internal("a request without a head"))?;
 //!     match &head.session.peer {
-//!         Peer::Tcp(addr) if !addr.ip().is_loopback() => Err(Refusal::Denied.into()),
+//!         Peer::Tcp(addr) if !addr.ip().is_loopback() => Err(Refusal::Denied(Denial::Plain).into()),
 //!         Peer::Tcp(_) | Peer::Unix(_) | Peer::Local => Ok(()),
 //!     }
 //! }
@@ -86,3 +99,27 @@
 //! [`Refusal`]: oneport_proto::Refusal
 //! [`Reply`]: oneport_proto::Reply
 //! [`code_of`]: oneport_proto::code_of
+
+pub mod auth;
+pub mod bucket;
+pub mod guard;
+pub mod in_flight;
+mod label;
+pub mod metrics;
+pub mod rate_limit;
+pub mod refusable;
+mod source;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod timeout;
+pub mod trace;
+
+pub use guard::{Guard, Guarded};
+pub use in_flight::{InFlight, InFlightConfig, InFlightLayer};
+pub use rate_limit::{RateLimit, RateLimitLayer};
+pub use refusable::Refusable;
+pub use source::Source;
+pub use timeout::{Timeout, TimeoutConfig, TimeoutLayer};
+pub use trace::{Trace, TraceLayer};
+
+pub use self::metrics::{Metrics, MetricsLayer};

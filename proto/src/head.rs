@@ -2,13 +2,15 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    hash::{Hash, Hasher},
+    sync::Arc,
     time::Duration,
 };
 
+use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
-use crate::{Method, Session};
+use crate::{Access, Denial, IdentitySlot, Method, Refusal, Resource, Session};
 
 /// What is known about one call before its body is decoded.
 #[derive(Clone, Debug)]
@@ -23,7 +25,8 @@ pub struct Head {
     pub at: Instant,
     /// By when the caller wants the answer, if it said so.
     pub deadline: Option<Instant>,
-    /// How long a blocking query may wait, on top of whatever time-out holds for the call.
+    /// The longest that a blocking query may wait, on top of whatever time-out holds for the call.
+    /// `None` for a call that does not wait.
     pub wait: Option<Duration>,
     /// W3C trace context, where the protocol has room for it.
     pub trace: Option<TraceContext>,
@@ -45,10 +48,26 @@ impl Head {
             identity: IdentitySlot::default(),
         }
     }
+
+    /// Whether the caller may do this: what an endpoint asks, once it knows what a call is about.
+    ///
+    /// # Errors
+    /// [`Refusal::Denied`] if it was not granted, and if nobody said who the caller is.
+    pub fn may(&self, access: Access, resource: Resource, name: &[u8]) -> Result<(), Refusal> {
+        match self.identity.get() {
+            Some(identity) => identity.may(access, resource, name),
+            None => Err(Refusal::Denied(Denial::Plain)),
+        }
+    }
 }
 
 /// A secret that a caller presents. It never appears in `Debug` output.
-#[derive(Clone, PartialEq, Eq)]
+///
+/// Comparing two tokens takes a time that depends on their lengths alone: a comparison that stops
+/// at the first difference would tell a caller, over many tries, how much of its guess is right.
+/// Lengths are no secret. As a key of a hash map with random keys, the default, a token gives
+/// nothing away either: which guess comes near a real token's hash cannot be known from outside.
+#[derive(Clone, Eq)]
 pub struct Token(Arc<[u8]>);
 
 impl Token {
@@ -60,6 +79,18 @@ impl Token {
     /// The secret itself.
     pub fn secret(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl PartialEq for Token {
+    fn eq(&self, other: &Token) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Hash for Token {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 
@@ -80,67 +111,9 @@ pub struct TraceContext {
     pub flags: u8,
 }
 
-/// Who a caller is, once somebody found out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// A name fit for logs and for keys of per-identity limits; never a secret.
-    pub name: Arc<str>,
-}
-
-/// A place for one [`Identity`]. Clones of a slot see what is written into any of them, so that
-/// metrics and trace, further out than auth, can read afterwards what auth found.
-#[derive(Debug, Default)]
-pub struct IdentitySlot {
-    // Made on the first write or clone: a call that nobody looks at costs no allocation.
-    shared: OnceLock<Arc<OnceLock<Identity>>>,
-}
-
-impl IdentitySlot {
-    /// The identity, if it was written.
-    pub fn get(&self) -> Option<&Identity> {
-        self.shared.get()?.get()
-    }
-
-    /// Writes the identity.
-    ///
-    /// # Errors
-    /// Gives the identity back when one was written before: the first one holds.
-    pub fn set(&self, identity: Identity) -> Result<(), Identity> {
-        self.shared.get_or_init(Arc::default).set(identity)
-    }
-}
-
-impl Clone for IdentitySlot {
-    fn clone(&self) -> Self {
-        let shared = self.shared.get_or_init(Arc::default);
-        IdentitySlot {
-            shared: OnceLock::from(Arc::clone(shared)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_outer_clone_sees_what_was_written_inside() {
-        let inner = IdentitySlot::default();
-        let outer = inner.clone();
-        let who = Identity { name: "ann".into() };
-        assert_eq!(outer.get(), None);
-        inner.set(who.clone()).unwrap();
-        assert_eq!(outer.get(), Some(&who));
-        assert_eq!(
-            outer
-                .set(Identity { name: "bob".into() })
-                .unwrap_err()
-                .name
-                .as_ref(),
-            "bob"
-        );
-        assert_eq!(inner.get(), Some(&who));
-    }
 
     #[test]
     fn a_token_keeps_its_secret() {
@@ -148,5 +121,8 @@ mod tests {
         assert_eq!(format!("{token:?}"), "Token(…)");
         assert_eq!(token.secret(), b"hunter2");
         assert!(Token::new(b"").is_none());
+        assert_eq!(token, Token::new(b"hunter2").unwrap());
+        assert_ne!(token, Token::new(b"hunter3").unwrap());
+        assert_ne!(token, Token::new(b"hunter").unwrap());
     }
 }

@@ -10,7 +10,9 @@
 //! | [`wire`] | the type bytes and ALPN names of a Consul server port |
 //! | [`Session`], [`Peer`], [`Local`], [`Tls`] | the facts of one connection, set once |
 //! | [`MethodInfo`], [`Method`] | what is called: interned, known by a dense id |
+//! | [`Class`], [`consul_class`] | what a method does, as far as limits care |
 //! | [`Head`] | what is known about one call before its body is decoded |
+//! | [`Identity`], [`Grants`] | who calls, and what it may do |
 //! | [`Call`] | the way in: anything that carries a [`Head`] |
 //! | [`Reply`], [`End`] | the way out: a reply tells how it ended |
 //! | [`Refusal`] | why a call was not served: the source of the [`Status`] |
@@ -30,24 +32,32 @@
 //! [`oneport-layers`]: https://docs.rs/oneport-layers
 
 mod call;
+mod classes;
 mod head;
+mod identity;
 mod method;
 mod peer;
+mod permission;
 mod refusal;
 mod reply;
 mod session;
 mod status;
 pub mod structs;
+mod traceparent;
 pub mod wire;
 
 pub use call::Call;
-pub use head::{Head, Identity, IdentitySlot, Token, TraceContext};
+pub use classes::consul_class;
+pub use head::{Head, Token, TraceContext};
+pub use identity::{Identity, IdentitySlot};
 pub use method::{Class, Family, MAX_METHODS, Method, MethodInfo, TooManyMethods};
 pub use peer::{Local, Peer, UnixPeer};
-pub use refusal::{Refusal, Scope};
+pub use permission::{Access, Denial, Everything, Grants, Resource};
+pub use refusal::{Refusal, Retry, Scope};
 pub use reply::{End, EndBody, Reply};
-pub use session::{Session, Tls};
+pub use session::{ClientCert, Session, Tls};
 pub use status::{code_of, status_of};
+pub use traceparent::{BadTraceparent, TRACEPARENT};
 
 pub use tonic::{Code, Status};
 

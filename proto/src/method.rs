@@ -31,6 +31,8 @@ pub enum Family {
     Grpc,
     /// DAOS dRPC.
     Drpc,
+    /// A host's own protocol, by the name that it has in logs and metrics.
+    Host(&'static str),
 }
 
 impl Family {
@@ -41,6 +43,7 @@ impl Family {
             Family::NetRpc => "netrpc",
             Family::Grpc => "grpc",
             Family::Drpc => "drpc",
+            Family::Host(name) => name,
         }
     }
 }

@@ -30,6 +30,19 @@ pub struct Tls {
     pub alpn: Option<Vec<u8>>,
     /// The server name that the client asked for (SNI), if any.
     pub server_name: Option<String>,
+    /// The certificate that the client proved to hold, if it showed one and it was verified.
+    pub client: Option<ClientCert>,
+}
+
+/// What a verified client certificate says of its holder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientCert {
+    /// The common name of its subject; empty where there is none.
+    pub common_name: String,
+    /// The DNS names among its subject's alternative names.
+    pub dns_names: Vec<String>,
+    /// The URIs among its subject's alternative names; a SPIFFE id is one.
+    pub uris: Vec<String>,
 }
 
 impl Session {

@@ -23,7 +23,7 @@ pub fn status_of(error: BoxError) -> Status {
     };
     match find(error.as_ref()) {
         Some(Found::Status(status)) => status.clone(),
-        Some(Found::Refusal(refusal)) => Status::from(*refusal),
+        Some(Found::Refusal(refusal)) => Status::from(refusal.clone()),
         None => {
             let mut status = Status::unknown(error.to_string());
             status.set_source(error.into());

@@ -37,6 +37,8 @@
 
 pub mod conn;
 pub mod drain;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 pub mod io;
 #[cfg(feature = "netrpc")]
 pub mod msgpack;

@@ -11,15 +11,17 @@ use crate::msgpack::{self, Limits, Scanner};
 pub struct Asked {
     /// Its secret.
     pub token: Option<Token>,
-    /// How long its blocking query may wait.
+    /// How long it wants its blocking query to wait; zero if it does not say how long. `None` for
+    /// what does not wait. What comes of it is the server's matter:
+    /// [`Config::longest_wait`](super::Config::longest_wait).
     pub wait: Option<Duration>,
 }
 
 /// Looks for Consul's top-level keys `Token`, `MinQueryIndex` and `MaxQueryTime`, and builds
 /// nothing. A body that is no map asks for nothing.
 ///
-/// A blocking query (`MinQueryIndex` above 0) may wait for `MaxQueryTime`, or, if that is not
-/// positive, for Consul's default of 300 s, and never longer than 600 s.
+/// A blocking query (`MinQueryIndex` above 0) wants to wait for `MaxQueryTime`; one that is not
+/// positive says nothing.
 pub fn asked(_method: &MethodInfo, body: &[u8]) -> Asked {
     let mut asked = Asked::default();
     let (mut index, mut time) = (0u64, 0i64);
@@ -29,18 +31,9 @@ pub fn asked(_method: &MethodInfo, body: &[u8]) -> Asked {
         b"MaxQueryTime" => time = msgpack::decode(value).unwrap_or_default(),
         _ => {}
     });
-    asked.wait = (index > 0).then(|| wait(time));
+    let time = u64::try_from(time).unwrap_or_default();
+    asked.wait = (index > 0).then(|| Duration::from_nanos(time));
     asked
-}
-
-/// Consul's rule for how long a blocking query waits.
-fn wait(nanos: i64) -> Duration {
-    const DEFAULT: Duration = Duration::from_secs(300);
-    const MOST: Duration = Duration::from_secs(600);
-    match u64::try_from(nanos) {
-        Ok(nanos) if nanos > 0 => Duration::from_nanos(nanos).min(MOST),
-        _ => DEFAULT,
-    }
 }
 
 /// Calls `entry` with the raw key and value bytes of each entry of a map.
@@ -126,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_has_a_default_and_a_cap() {
+    fn a_query_that_waits_need_not_say_how_long() {
         let of_time = |time: &[u8]| {
             of(&[
                 b"\x82\xadMinQueryIndex\x01\xacMaxQueryTime".as_slice(),
@@ -135,12 +128,9 @@ mod tests {
             .concat())
             .wait
         };
-        assert_eq!(of_time(b"\x00"), Some(Duration::from_secs(300)));
-        assert_eq!(of_time(b"\xff"), Some(Duration::from_secs(300)));
-        assert_eq!(
-            of_time(b"\xcf\x7f\0\0\0\0\0\0\0"),
-            Some(Duration::from_secs(600))
-        );
+        assert_eq!(of_time(b"\x00"), Some(Duration::ZERO));
+        assert_eq!(of_time(b"\xff"), Some(Duration::ZERO));
+        assert_eq!(of_time(b"\x07"), Some(Duration::from_nanos(7)));
         assert_eq!(of(b"\x81\xacMaxQueryTime\x07").wait, None);
     }
 

@@ -29,6 +29,13 @@ pub const DEFAULT_WRITE_STALL: Duration = Duration::from_secs(30);
 pub const DEFAULT_LINGER: Duration = Duration::from_secs(1);
 /// How many bytes of a refused body a session throws away before it gives up on the peer.
 pub const DEFAULT_LINGER_BYTES: usize = 64 * 1024 * 1024;
+/// How long a blocking query waits that does not say how long: Consul's `default_query_time`.
+pub const DEFAULT_WAIT: Duration = Duration::from_secs(300);
+/// How long a blocking query may ask to wait: Consul's `max_query_time`.
+pub const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(600);
+/// Up to this part of its time more a query waits, so that queries that came together do not end
+/// together: Consul's jitter.
+const WAIT_SPREAD: u32 = 16;
 
 /// What a [`Server`](super::Server) takes from a peer.
 ///
@@ -64,6 +71,14 @@ pub struct Config {
     pub linger: Duration,
     /// How many bytes of a refused body are thrown away; the default is [`DEFAULT_LINGER_BYTES`].
     pub linger_bytes: usize,
+    /// How long a blocking query waits that does not say how long; the default is
+    /// [`DEFAULT_WAIT`]. This and [`max_wait`](Config::max_wait) only tell the layers how long a
+    /// query may take ([`Head::wait`](oneport_proto::Head::wait)): give them the limits of whoever
+    /// runs the queries.
+    pub default_wait: Duration,
+    /// How long a blocking query may ask to wait; a longer wish counts as this one. The default is
+    /// [`DEFAULT_MAX_WAIT`].
+    pub max_wait: Duration,
 }
 
 impl Default for Config {
@@ -82,11 +97,24 @@ impl Default for Config {
             write_stall: Some(DEFAULT_WRITE_STALL),
             linger: DEFAULT_LINGER,
             linger_bytes: DEFAULT_LINGER_BYTES,
+            default_wait: DEFAULT_WAIT,
+            max_wait: DEFAULT_MAX_WAIT,
         }
     }
 }
 
 impl Config {
+    /// The longest that a blocking query may wait that [asked](super::Asked::wait) for this: the
+    /// server's default or cap, and a sixteenth more.
+    pub fn longest_wait(&self, asked: Duration) -> Duration {
+        let time = if asked.is_zero() {
+            self.default_wait
+        } else {
+            asked.min(self.max_wait)
+        };
+        time.saturating_add(time / WAIT_SPREAD)
+    }
+
     /// What the scanner of a header may meet.
     pub(crate) fn header_limits(&self) -> msgpack::Limits {
         msgpack::Limits {
@@ -102,6 +130,24 @@ impl Config {
             size: self.body_limit,
             depth: self.depth,
             elements: self.elements,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_has_a_default_and_a_cap_and_is_spread() {
+        let config = Config {
+            default_wait: Duration::from_secs(32),
+            max_wait: Duration::from_secs(64),
+            ..Config::default()
+        };
+        for (asked, longest) in [(0, 34), (16, 17), (64, 68), (65, 68), (u64::MAX, 68)] {
+            let asked = Duration::from_secs(asked);
+            assert_eq!(config.longest_wait(asked), Duration::from_secs(longest));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The face of an error on net/rpc: one text, and whether the session ends.
 
-use oneport_proto::{BoxError, Refusal, status_of};
+use oneport_proto::{BoxError, Refusal, Retry, status_of};
 
 use super::fault::Fault;
 
@@ -34,13 +34,14 @@ pub(crate) fn face(error: BoxError, name: &[u8]) -> Face {
 fn refused(refusal: &Refusal) -> Face {
     match refusal {
         Refusal::Timeout => said("rpc: the call timed out"),
-        // Recognised by Consul's clients as retryable (Consul 1.13 error texts).
-        Refusal::RateLimited { .. } => said("RPC rate limit exceeded"),
-        // Consul 1.15 and later: try another server.
-        Refusal::InFlight => {
-            said("rate limit exceeded, try again later or against a different server")
-        }
-        Refusal::Denied => said("Permission denied"),
+        Refusal::RateLimited { retry, .. } => limited(*retry),
+        // Consul has no such bound; its clients know what to do about this text.
+        Refusal::InFlight => said(Retry::Elsewhere.text()),
+        Refusal::Denied(denial) => Face {
+            text: denial.text(),
+            ends: false,
+        },
+        Refusal::UnknownToken => said("ACL not found"),
         Refusal::NotFound => said("rpc: not found"),
         // What a Consul server says that is leaving: clients retry elsewhere.
         Refusal::Draining => said("No cluster leader"),
@@ -52,6 +53,15 @@ fn refused(refusal: &Refusal) -> Face {
             text: b"rpc: the handler panicked".to_vec(),
             ends: true,
         },
+    }
+}
+
+/// Consul's newer limiter refuses a request before it reads the body, and so ends the session; its
+/// older one is an error of the method like any other.
+fn limited(retry: Retry) -> Face {
+    Face {
+        ends: matches!(retry, Retry::Elsewhere | Retry::Later),
+        ..said(retry.text())
     }
 }
 

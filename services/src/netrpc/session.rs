@@ -214,7 +214,7 @@ where
         if let Method::Known(info) = method {
             let asked = (self.shared.asked)(info, &frame.body);
             head.token = asked.token;
-            head.wait = asked.wait;
+            head.wait = asked.wait.map(|wait| self.shared.config.longest_wait(wait));
         }
         Request {
             head,

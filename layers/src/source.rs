@@ -1,23 +1,24 @@
-//! Who a limit of connections holds for.
+//! Who a limit by address holds for.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use oneport_proto::Peer;
 
-/// A source of connections. An IPv6 host commonly has a /64 of its own, so all of it is one
-/// source; Consul counts full addresses, which such a host has too many of. An IPv4-mapped address
-/// is the IPv4 source that it stands for.
+/// Where calls and connections come from, as far as limits care. An IPv6 host commonly has a /64
+/// of its own, so all of it is one source; Consul counts full addresses, which such a host has too
+/// many of. An IPv4-mapped address is the IPv4 source that it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Source {
+pub enum Source {
+    /// An address.
     V4(Ipv4Addr),
-    /// The upper 64 bits.
+    /// A network: the upper 64 bits.
     V6(u64),
 }
 
 impl Source {
-    /// The source of a connection from `peer`; `None` for peers on this host, which the file
+    /// The source of what comes from `peer`; `None` for peers on this host, which the file
     /// system or the process itself lets in.
-    pub(crate) fn of(peer: &Peer) -> Option<Source> {
+    pub fn of(peer: &Peer) -> Option<Source> {
         match peer {
             Peer::Tcp(addr) => Some(Source::of_ip(addr.ip())),
             Peer::Unix(_) | Peer::Local => None,
