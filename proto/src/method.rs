@@ -63,11 +63,23 @@ pub struct MethodInfo {
 }
 
 /// [`MAX_METHODS`] are interned already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("method {name} is one too many: a process interns at most {MAX_METHODS}")]
 pub struct TooManyMethods {
     /// The name that found no room.
-    pub name: &'static str,
+    pub name: String,
+}
+
+/// All that are interned.
+type Table = HashMap<(Family, &'static str), &'static MethodInfo>;
+
+/// Looks up a name that need not live as long as the table's own.
+fn known<'a>(
+    table: &HashMap<(Family, &'a str), &'static MethodInfo>,
+    family: Family,
+    name: &'a str,
+) -> Option<&'static MethodInfo> {
+    table.get(&(family, name)).copied()
 }
 
 impl MethodInfo {
@@ -83,17 +95,43 @@ impl MethodInfo {
         name: &'static str,
         class: Class,
     ) -> Result<&'static MethodInfo, TooManyMethods> {
-        type Table = Mutex<Option<HashMap<(Family, &'static str), &'static MethodInfo>>>;
-        static TABLE: Table = Mutex::new(None);
+        MethodInfo::intern_with(family, name, class, || name)
+    }
+
+    /// As [`intern`](MethodInfo::intern), for a name that was put together: it is copied the first
+    /// time.
+    ///
+    /// # Errors
+    /// [`TooManyMethods`] when [`MAX_METHODS`] are known.
+    pub fn intern_copy(
+        family: Family,
+        name: &str,
+        class: Class,
+    ) -> Result<&'static MethodInfo, TooManyMethods> {
+        MethodInfo::intern_with(family, name, class, || {
+            Box::leak(name.to_owned().into_boxed_str())
+        })
+    }
+
+    fn intern_with(
+        family: Family,
+        name: &str,
+        class: Class,
+        keep: impl FnOnce() -> &'static str,
+    ) -> Result<&'static MethodInfo, TooManyMethods> {
+        static TABLE: Mutex<Option<Table>> = Mutex::new(None);
         let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
         let table = table.get_or_insert_default();
-        if let Some(known) = table.get(&(family, name)) {
+        if let Some(known) = known(table, family, name) {
             return Ok(known);
         }
         let id = table.len();
         if id >= MAX_METHODS {
-            return Err(TooManyMethods { name });
+            return Err(TooManyMethods {
+                name: name.to_owned(),
+            });
         }
+        let name = keep();
         let info = Box::leak(Box::new(MethodInfo {
             id,
             name,
@@ -154,6 +192,8 @@ mod tests {
         let a = MethodInfo::intern(Family::NetRpc, "T.A", Class::Read).unwrap();
         let again = MethodInfo::intern(Family::NetRpc, "T.A", Class::Write).unwrap();
         let other = MethodInfo::intern(Family::Grpc, "T.A", Class::Read).unwrap();
+        let copied = MethodInfo::intern_copy(Family::NetRpc, &["T", "A"].join("."), Class::Read);
+        assert!(std::ptr::eq(a, copied.unwrap()));
         assert!(std::ptr::eq(a, again));
         assert_eq!(again.class, Class::Read);
         assert_ne!(a.id, other.id);
