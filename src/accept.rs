@@ -79,32 +79,3 @@ impl Accept for TcpAccept {
         }))
     }
 }
-
-/// What a failed accept says about the ones after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// That one connection was gone before it was taken: the next may be there already.
-    Connection,
-    /// The listener or the process is in trouble, most often out of files: only time helps.
-    Listener,
-}
-
-impl Failure {
-    pub(crate) fn of(error: &io::Error) -> Failure {
-        use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-        match error.kind() {
-            ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted => {
-                Failure::Connection
-            }
-            _ => Failure::Listener,
-        }
-    }
-
-    /// The metric label.
-    pub(crate) const fn label(self) -> &'static str {
-        match self {
-            Failure::Connection => "connection",
-            Failure::Listener => "listener",
-        }
-    }
-}

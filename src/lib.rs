@@ -84,7 +84,6 @@
 //! | `testing` | no | the contract of a layer, as a test for a host's own |
 
 mod accept;
-mod backoff;
 pub mod client;
 mod config;
 mod listen;

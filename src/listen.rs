@@ -5,7 +5,7 @@ use std::{collections::HashMap, future::poll_fn, io, net::SocketAddr, pin::pin};
 use metrics::{counter, gauge};
 use oneport_layers::Source;
 use oneport_proto::{BoxError, Peer, Session};
-use oneport_services::{Conn, Drain, Protocol};
+use oneport_services::{AcceptFailure, Backoff, Conn, Drain, Protocol};
 use tokio::{
     select,
     task::{Id, JoinError, JoinSet},
@@ -15,8 +15,7 @@ use tower::ServiceExt;
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    accept::{Accept, Accepted, Failure, TcpAccept},
-    backoff::Backoff,
+    accept::{Accept, Accepted, TcpAccept},
     config::{ConfigError, ListenConfig},
     metrics::{ACCEPT_ERRORS, ACCEPTED, CONSUL_ACCEPTED, ENDED, OPEN, REFUSED},
     slots::Slots,
@@ -168,13 +167,13 @@ impl<P: Protocol> Serving<P> {
     }
 
     fn failed(&mut self, error: &io::Error) {
-        let failure = Failure::of(error);
+        let failure = AcceptFailure::of(error);
         counter!(ACCEPT_ERRORS, "kind" => failure.label()).increment(1);
-        if failure == Failure::Connection {
+        if failure == AcceptFailure::Connection {
             debug!(%error, "a connection was gone before it was accepted");
             return;
         }
-        let pause = self.backoff.next();
+        let pause = self.backoff.wait();
         warn!(%error, ?pause, "accepting failed");
         self.pause_until = Some(Instant::now() + pause);
     }

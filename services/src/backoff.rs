@@ -13,20 +13,20 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// Waits that double from 5 ms to 1 s, each somewhere in the upper half of its length, so that
 /// those who failed together do not try again together.
 #[derive(Debug, Default)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// The wait after one more failure.
-    pub(crate) fn next(&mut self) -> Duration {
+    pub fn wait(&mut self) -> Duration {
         let wait = wait(self.failures, RandomState::new().hash_one(self.failures));
         self.failures = self.failures.saturating_add(1);
         wait
     }
 
     /// It worked: the next wait is the first again.
-    pub(crate) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.failures = 0;
     }
 }
@@ -57,10 +57,10 @@ mod tests {
     fn success_starts_over() {
         let mut backoff = Backoff::default();
         for _ in 0..20 {
-            backoff.next();
+            backoff.wait();
         }
-        assert!(backoff.next() >= LONGEST / 2);
+        assert!(backoff.wait() >= LONGEST / 2);
         backoff.reset();
-        assert_eq!(backoff.next(), SHORTEST);
+        assert_eq!(backoff.wait(), SHORTEST);
     }
 }

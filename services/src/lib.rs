@@ -35,6 +35,9 @@
 //! # Ok(()) }
 //! ```
 
+mod accept;
+mod backoff;
+mod caught;
 pub mod conn;
 pub mod drain;
 #[cfg(feature = "grpc")]
@@ -47,6 +50,8 @@ pub mod netrpc;
 #[cfg(feature = "yamux")]
 pub mod yamux;
 
+pub use accept::AcceptFailure;
+pub use backoff::Backoff;
 pub use conn::{BoxProtocol, Conn, Protocol};
 pub use drain::{Drain, Drainer};
 pub use io::{Io, StreamIo};

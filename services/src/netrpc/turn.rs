@@ -3,18 +3,19 @@
 use std::{
     future::{Future, poll_fn},
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     task::{Context, Poll},
 };
 
-use oneport_proto::{BoxError, Refusal};
+use oneport_proto::BoxError;
 use tokio::io::AsyncWrite;
-use tonic::Status;
 use tower::Service;
 
 use super::{reply::Reply, request::Request};
-use crate::Conn;
+use crate::{Conn, caught::caught};
+
+/// Handlers that panicked.
+const PANICS: &str = "oneport.netrpc.panics";
 
 /// How a turn ended: with the call's outcome, or because the connection broke under it.
 pub(crate) type Turn = io::Result<Result<Reply, BoxError>>;
@@ -33,7 +34,7 @@ pub(crate) fn begin<S: Service<Request>>(
     service: &mut S,
     request: Request,
 ) -> Result<S::Future, BoxError> {
-    caught(|| service.call(request))
+    caught(PANICS, || service.call(request))
 }
 
 /// Waits for the answer of a call. A blocking query may wait for minutes: it ends with its caller,
@@ -66,7 +67,7 @@ fn poll_step<T>(
     cx: &mut Context<'_>,
     mut step: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Poll<io::Result<Result<T, BoxError>>> {
-    match caught(|| step(cx)) {
+    match caught(PANICS, || step(cx)) {
         Ok(Poll::Ready(value)) => Poll::Ready(Ok(Ok(value))),
         Err(panicked) => Poll::Ready(Ok(Err(panicked))),
         Ok(Poll::Pending) => match Pin::new(conn).poll_flush(cx) {
@@ -84,16 +85,6 @@ fn poll_hangup(conn: &mut Conn, cx: &mut Context<'_>) -> Poll<io::Error> {
         // What came ahead waits for its turn.
         Poll::Ready(Ok(Some(_))) | Poll::Pending => Poll::Pending,
     }
-}
-
-/// Runs foreign code; a panic becomes an error. What it left behind is dropped and never used
-/// again, so nobody sees it half done.
-fn caught<T>(run: impl FnOnce() -> T) -> Result<T, BoxError> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|_| {
-        metrics::counter!("oneport.netrpc.panics").increment(1);
-        tracing::error!("a net/rpc handler panicked");
-        Status::from(Refusal::Panicked).into()
-    })
 }
 
 fn flatten<T, E: Into<BoxError>>(outcome: Result<Result<T, E>, BoxError>) -> Result<T, BoxError> {
