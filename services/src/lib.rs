@@ -40,6 +40,8 @@ mod backoff;
 mod caught;
 pub mod conn;
 pub mod drain;
+#[cfg(all(feature = "drpc", target_os = "linux"))]
+pub mod drpc;
 #[cfg(feature = "grpc")]
 pub mod grpc;
 pub mod io;
