@@ -345,3 +345,49 @@ fn check(
     }
     Ok(UnderWay { next, ..first })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(total: usize, index: u32, chunks: u32, data: &[u8]) -> Vec<u8> {
+        let header = Header {
+            total: total as u64,
+            data: data.len() as u64,
+            index,
+            chunks,
+        };
+        [&header.to_bytes(), data].concat()
+    }
+
+    #[test]
+    fn memory_follows_what_arrives_and_not_what_is_announced() {
+        let total = 30 * 1024 * 1024;
+        let mut assembler = Assembler::new(total);
+        assembler.push(&chunk(total, 0, 1000, b"x")).unwrap();
+        assert_eq!(assembler.under_way(), u64::try_from(total).ok());
+        assert_eq!(assembler.buffer.capacity(), FIRST_BUFFER);
+        let full = vec![0; MAX_DATA];
+        for index in 1..9 {
+            assembler.push(&chunk(total, index, 1000, &full)).unwrap();
+            let arrived = assembler.buffer.len();
+            assert!(assembler.buffer.capacity() <= 2 * arrived);
+        }
+    }
+
+    #[test]
+    fn small_messages_use_one_buffer_and_idle_ones_no_large_one() {
+        let mut assembler = Assembler::new(MAX_DATA);
+        let mut places = std::collections::BTreeSet::new();
+        for _ in 0..100 {
+            let message = assembler.push(&chunk(64, 0, 1, &[7; 64])).unwrap().unwrap();
+            places.insert(message.as_ptr());
+            assembler.rest();
+        }
+        assert!(places.len() <= 16, "{}", places.len());
+        let large = assembler.push(&chunk(MAX_DATA, 0, 1, &vec![7; MAX_DATA]));
+        drop(large);
+        assembler.rest();
+        assert!(assembler.buffer.capacity() <= IDLE_BUFFER);
+    }
+}

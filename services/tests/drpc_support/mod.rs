@@ -1,8 +1,11 @@
 //! What the dRPC tests share: modules like those of the recorded servers, raw packets, a directory.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod transcript;
+
 use std::{
     convert::Infallible,
+    io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::{
@@ -23,11 +26,16 @@ use oneport_services::{
 use rustix::{
     io::Errno,
     net::{
-        AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect,
-        recv, send, socket_with,
+        AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind,
+        connect, listen, recv, send, socket_with,
     },
 };
-use tokio::{io::unix::AsyncFd, sync::Notify, task::JoinHandle};
+use tokio::{
+    io::Interest,
+    net::{UnixListener, UnixStream},
+    sync::Notify,
+    task::JoinHandle,
+};
 use tower::service_fn;
 
 /// The recorded server's modules: 100 with its methods, 101 without any, and 0 with the hello of the
@@ -39,10 +47,17 @@ pub(crate) const PLAIN_ERROR: i32 = 3;
 pub(crate) const FAIL_AS_TOLD: i32 = 4;
 pub(crate) const MESSAGE: i32 = 5;
 pub(crate) const WRAPPED: i32 = 6;
-pub(crate) const WAIT: i32 = 9;
-pub(crate) const PANIC: i32 = 11;
-pub(crate) const BODY_AND_STATUS: i32 = 16;
+pub(crate) const POINTER: i32 = 7;
+pub(crate) const PANIC: i32 = 8;
+/// Where the recorded server sleeps, ours does not.
+pub(crate) const SLEEP: i32 = 9;
+pub(crate) const BODY_AND_ERROR: i32 = 14;
+pub(crate) const SUM: i32 = 15;
 pub(crate) const NO_SUCCESS: i32 = 17;
+pub(crate) const EMPTY: i32 = 20;
+/// These two are ours.
+pub(crate) const WAIT: i32 = 30;
+pub(crate) const BODY_AND_STATUS: i32 = 31;
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Hello {
@@ -88,7 +103,22 @@ pub(crate) fn router(lab: &Lab) -> Router {
         }
     });
     let test = Module::builder(TEST, "test")
-        .service(ECHO, "echo", Class::Read, echo)
+        .service(ECHO, "echo", Class::Read, echo.clone())
+        .service(SLEEP, "sleep", Class::Read, echo)
+        .service(EMPTY, "empty", Class::Read, body(|_| Ok(Reply::default())))
+        .service(
+            POINTER,
+            "pointer",
+            Class::Read,
+            body(|_| Err("a pointer to a failure".into())),
+        )
+        .service(
+            BODY_AND_ERROR,
+            "body_and_error",
+            Class::Read,
+            body(|_| Err("with error".into())),
+        )
+        .service(SUM, "sum", Class::Read, body(|body| Ok(sum(&body))))
         .service(
             NOTHING,
             "nothing",
@@ -157,6 +187,24 @@ pub(crate) fn router(lab: &Lab) -> Router {
         .unwrap()
 }
 
+/// What the recorded server answers to the alphabet over and over, of these lengths: the length and
+/// the SHA-256 of the body.
+fn sum(body: &[u8]) -> Reply {
+    let alphabet = (b'a'..=b'z').cycle();
+    assert!(body.iter().copied().eq(alphabet.take(body.len())));
+    let recorded = transcript::packets("06-chunk-boundaries.txt");
+    let length = format!("{}:", body.len());
+    let answers = recorded.iter().filter(|packet| !packet.from_client);
+    let answer = answers
+        .filter_map(|packet| {
+            let at = packet.bytes.windows(length.len());
+            let at = at.clone().position(|window| window == length.as_bytes())?;
+            Some(Bytes::copy_from_slice(&packet.bytes[at..]))
+        })
+        .next();
+    Reply::new(answer.unwrap())
+}
+
 /// A directory of one test's own, removed with what is in it.
 pub(crate) struct Directory(PathBuf);
 
@@ -219,50 +267,43 @@ pub(crate) async fn serve_with(config: Config, limits: ListenLimits) -> Serving 
 }
 
 /// A peer that sends and receives packets as they are.
-pub(crate) struct Raw(AsyncFd<OwnedFd>);
+pub(crate) struct Raw(UnixStream);
 
 impl Raw {
     pub(crate) fn connect(path: &Path) -> Raw {
         let socket = seqpacket();
         connect(&socket, &SocketAddrUnix::new(path).unwrap()).unwrap();
-        Raw::new(socket)
+        Raw::over(socket)
     }
 
-    pub(crate) fn new(socket: OwnedFd) -> Raw {
-        Raw(AsyncFd::register(socket).unwrap())
+    pub(crate) fn over(socket: OwnedFd) -> Raw {
+        Raw(UnixStream::from_std(socket.into()).unwrap())
     }
 
     pub(crate) async fn send(&self, packet: &[u8]) {
         self.try_send(packet).await.unwrap();
     }
 
-    pub(crate) async fn try_send(&self, packet: &[u8]) -> Result<(), Errno> {
-        loop {
-            let mut ready = self.0.writable().await.unwrap();
-            match send(&self.0, packet, SendFlags::NOSIGNAL) {
-                Err(Errno::AGAIN) => ready.clear_ready(),
-                sent => return sent.map(|_| ()),
-            }
-        }
+    pub(crate) async fn try_send(&self, packet: &[u8]) -> io::Result<()> {
+        let sent = self.0.async_io(Interest::WRITABLE, || {
+            Ok(send(&self.0, packet, SendFlags::NOSIGNAL)?)
+        });
+        sent.await.map(|_whole| ())
     }
 
     /// The next packet; none at the end.
     pub(crate) async fn recv(&self) -> Option<Vec<u8>> {
         let mut packet = vec![0; 1 << 18];
-        loop {
-            let mut ready = self.0.readable().await.unwrap();
+        let received = self.0.async_io(Interest::READABLE, || {
             match recv(&self.0, &mut packet[..], RecvFlags::empty()) {
-                Err(Errno::AGAIN) => ready.clear_ready(),
                 // The other end closed without reading everything.
-                Err(Errno::CONNRESET) => {}
-                Ok((0, _)) => return None,
-                Ok((length, _)) => {
-                    packet.truncate(length);
-                    return Some(packet);
-                }
-                Err(error) => panic!("recv: {error}"),
+                Err(Errno::CONNRESET) => Ok(recv(&self.0, &mut packet[..], RecvFlags::empty())?),
+                received => Ok(received?),
             }
-        }
+        });
+        let (length, _) = received.await.unwrap();
+        packet.truncate(length);
+        (length > 0).then_some(packet)
     }
 
     /// Sends a message in chunks.
@@ -316,4 +357,20 @@ pub(crate) fn packet(total: u64, data: u64, index: u32, chunks: u32, bytes: &[u8
 pub(crate) fn hex(text: &str) -> Vec<u8> {
     let digit = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
     (0..text.len()).step_by(2).map(digit).collect()
+}
+
+/// A listener that does nothing by itself.
+pub(crate) struct RawListener(UnixListener);
+
+impl RawListener {
+    pub(crate) fn bind(path: &Path) -> RawListener {
+        let socket = seqpacket();
+        bind(&socket, &SocketAddrUnix::new(path).unwrap()).unwrap();
+        listen(&socket, 16).unwrap();
+        RawListener(UnixListener::from_std(socket.into()).unwrap())
+    }
+
+    pub(crate) async fn accept(&self) -> Raw {
+        Raw(self.0.accept().await.unwrap().0)
+    }
 }
