@@ -35,7 +35,7 @@ use super::{
 pub struct Channel {
     shared: Arc<Shared>,
     turn: Option<OwnedMutexGuard<Slot>>,
-    waiting: Option<Pin<Box<dyn Future<Output = OwnedMutexGuard<Slot>> + Send>>>,
+    waiting: Option<Pin<Box<dyn Future<Output = OwnedMutexGuard<Slot>> + Send + Sync>>>,
 }
 
 struct Shared {

@@ -38,7 +38,8 @@ pub struct Pool {
     waiting: Option<Waiting>,
 }
 
-type Waiting = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
+type Waiting =
+    Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send + Sync>>;
 
 struct Shared {
     path: PathBuf,
