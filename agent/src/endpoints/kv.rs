@@ -48,7 +48,7 @@ pub async fn get(
             "failed kvs lookup: index error: object is missing a value for this index",
         ));
     }
-    let watched = Target::Key(key.clone());
+    let watched = || Target::Key(key.clone());
     let queries = server.queries();
     let answer = queries
         .run(server.store(), &request.query, watched, |snapshot| {
@@ -126,7 +126,7 @@ async fn listed(
     options: &oneport::proto::structs::QueryOptions,
     prefix: &GoString,
 ) -> Listed {
-    let watched = Target::Prefix(prefix.clone().into_bytes());
+    let watched = || Target::Prefix(prefix.clone().into_bytes());
     let queries = server.queries();
     let answer = queries
         .run(server.store(), options, watched, |snapshot| {
