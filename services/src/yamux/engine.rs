@@ -217,6 +217,8 @@ impl<T: Tenants> Engine<T> {
     /// Writes until there is nothing left or the transport takes no more.
     fn send(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), SessionError> {
         let stall = after(now, self.shared.config.write_timeout);
+        // Before the output is taken: what comes later is told anew.
+        self.shared.ready.sending();
         loop {
             if self.sending.is_empty() {
                 let sending = &mut self.sending;
