@@ -35,12 +35,12 @@ impl ReadyList {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The task begins its turn.
-    pub(crate) fn enter(&self, task: &Waker) {
+    /// The task begins its turn; `true` if output has come up since it last slept.
+    pub(crate) fn enter(&self, task: &Waker) -> bool {
         let mut inner = self.lock();
         inner.awake = true;
         inner.nudged = false;
-        inner.output = false;
+        let output = std::mem::take(&mut inner.output);
         match &inner.task {
             Some(old) if old.will_wake(task) => {}
             _ => {
@@ -49,6 +49,7 @@ impl ReadyList {
                 drop(old);
             }
         }
+        output
     }
 
     /// The task wants to sleep: `false` when there is something to do after all.
@@ -196,7 +197,7 @@ mod tests {
         assert!(ready.leave());
         ready.output();
         assert_eq!(count.0.load(Ordering::SeqCst), 1);
-        ready.enter(&Waker::from(Arc::clone(&count)));
+        assert!(ready.enter(&Waker::from(Arc::clone(&count))));
         ready.sending();
         ready.output();
         assert!(!ready.leave());
