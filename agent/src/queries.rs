@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use metrics::{counter, gauge};
+use metrics::{Counter, counter, gauge};
 use oneport::proto::structs::{GoDuration, QueryOptions};
 use tokio::{
     sync::{Semaphore, SemaphorePermit, watch},
@@ -36,6 +36,7 @@ pub struct Queries {
     config: QueryConfig,
     places: Semaphore,
     ended: watch::Sender<bool>,
+    run: Counter,
 }
 
 impl Queries {
@@ -45,6 +46,7 @@ impl Queries {
             places: Semaphore::new(config.max_blocking.min(Semaphore::MAX_PERMITS)),
             config,
             ended: watch::Sender::new(false),
+            run: counter!("rpc.query"),
         }
     }
 
@@ -62,15 +64,16 @@ impl Queries {
     /// up or the server ends its queries. Then the answer is what there is, which is no error.
     ///
     /// This server is its own cluster: it leads as long as it lives, so that every read is as
-    /// consistent as any. Dropping the future ends the watch and gives the place back.
+    /// consistent as any. Dropping the future ends the watch and gives the place back. `target` is
+    /// what a query that waits watches; it is asked of no other.
     pub async fn run<T>(
         &self,
         store: &Store,
         options: &QueryOptions,
-        target: Target,
+        target: impl FnOnce() -> Target,
         read: impl Fn(&Snapshot) -> Answer<T>,
     ) -> Answer<T> {
-        counter!("rpc.query").increment(1);
+        self.run.increment(1);
         let read = || {
             let snapshot = store.snapshot();
             let mut answer = read(&snapshot);
@@ -81,7 +84,8 @@ impl Queries {
             return read().0;
         }
         match self.place() {
-            Some(_place) => self.wait(store, options, target, read).await,
+            // In a box, so that those that do not wait carry no room for it.
+            Some(_place) => Box::pin(self.wait(store, options, target(), read)).await,
             None => read().0,
         }
     }

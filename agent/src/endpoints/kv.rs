@@ -48,7 +48,7 @@ pub async fn get(
             "failed kvs lookup: index error: object is missing a value for this index",
         ));
     }
-    let watched = Target::Key(key.clone());
+    let watched = || Target::Key(key.clone());
     let queries = server.queries();
     let answer = queries
         .run(server.store(), &request.query, watched, |snapshot| {
@@ -78,14 +78,9 @@ pub async fn list(
 ) -> Result<IndexedDirEntries, Status> {
     server.check_datacenter(&request.datacenter)?;
     let (prefix, options) = (request.key, request.query);
-    let listed = listed(&server, &options, &prefix).await;
-    let entries: Vec<_> = listed
-        .entries
-        .iter()
-        .map(|entry| dir_entry(entry))
-        .collect();
+    let listed = listed(&server, &options, &prefix, |entry| dir_entry(entry)).await;
     Ok(IndexedDirEntries {
-        entries: (!entries.is_empty()).then_some(entries),
+        entries: (!listed.entries.is_empty()).then_some(listed.entries),
         meta: server.meta(listed.index),
     })
 }
@@ -102,16 +97,13 @@ pub async fn list_keys(
 ) -> Result<IndexedKeyList, Status> {
     server.check_datacenter(&request.datacenter)?;
     let prefix = request.prefix;
-    let listed = listed(&server, &request.query, &prefix).await;
     let separator = request.separator.as_bytes();
-    let mut keys: Vec<GoString> = listed
-        .entries
-        .iter()
-        .map(|entry| {
-            let end = cut(&entry.key, prefix.len(), separator);
-            entry.key.slice(..end).into()
-        })
-        .collect();
+    let cut_key = |entry: &Arc<Entry>| {
+        let end = cut(&entry.key, prefix.len(), separator);
+        GoString::from(entry.key.slice(..end))
+    };
+    let listed = listed(&server, &request.query, &prefix, cut_key).await;
+    let mut keys = listed.entries;
     // The keys are in order, so what is cut alike is side by side.
     keys.dedup();
     Ok(IndexedKeyList {
@@ -120,17 +112,19 @@ pub async fn list_keys(
     })
 }
 
-/// A list that is empty counts as found: its index moves only with what it lists or listed.
-async fn listed(
+/// What `make` makes of the entries below a prefix. A list that is empty counts as found: its index
+/// moves only with what it lists or listed.
+async fn listed<T>(
     server: &Server,
     options: &oneport::proto::structs::QueryOptions,
     prefix: &GoString,
-) -> Listed {
-    let watched = Target::Prefix(prefix.clone().into_bytes());
+    make: impl Fn(&Arc<Entry>) -> T,
+) -> Listed<T> {
+    let watched = || Target::Prefix(prefix.clone().into_bytes());
     let queries = server.queries();
     let answer = queries
         .run(server.store(), options, watched, |snapshot| {
-            let listed = snapshot.kv().list(prefix.as_bytes());
+            let listed = snapshot.kv().list_as(prefix.as_bytes(), &make);
             Answer {
                 index: listed.index,
                 found: true,

@@ -24,12 +24,12 @@ pub struct KvTable {
 
 /// The keys below a prefix, in the order of their bytes, and the index of that part of the table.
 #[derive(Clone, Debug, Default)]
-pub struct Listed {
+pub struct Listed<T = Arc<Entry>> {
     /// The highest index of any entry or tombstone below the prefix; that of the whole table if
     /// there are none, or if the prefix is empty.
     pub index: u64,
-    /// The entries.
-    pub entries: Vec<Arc<Entry>>,
+    /// The entries, or what was made of them.
+    pub entries: Vec<T>,
 }
 
 impl KvTable {
@@ -40,12 +40,20 @@ impl KvTable {
 
     /// All entries whose key begins with `prefix`.
     pub fn list(&self, prefix: &[u8]) -> Listed {
-        let entries: Vec<_> = below(&self.entries, prefix)
-            .map(|(_, entry)| Arc::clone(entry))
+        self.list_as(prefix, Arc::clone)
+    }
+
+    /// What `make` makes of all entries whose key begins with `prefix`.
+    pub fn list_as<T>(&self, prefix: &[u8], make: impl Fn(&Arc<Entry>) -> T) -> Listed<T> {
+        let mut newest = 0;
+        let entries = below(&self.entries, prefix)
+            .map(|(_, entry)| {
+                newest = newest.max(entry.modify_index);
+                make(entry)
+            })
             .collect();
-        let newest = entries.iter().map(|entry| entry.modify_index).max();
         Listed {
-            index: self.part_index(prefix, newest.unwrap_or(0)),
+            index: self.part_index(prefix, newest),
             entries,
         }
     }

@@ -130,26 +130,42 @@ impl Scanner {
     /// An error is final.
     pub fn scan(&mut self, value: &[u8]) -> Result<Option<usize>, ScanError> {
         self.check_size()?;
-        while self.owed > 0 {
+        loop {
+            self.pass_short(value)?;
+            if self.owed == 0 {
+                return Ok((self.at <= value.len()).then_some(self.at));
+            }
             let Some(&first) = value.get(self.at) else {
                 return Ok(None);
             };
-            // The two that are met most come first: a branch that is guessed right costs less than a
-            // table that is looked up.
-            match first {
-                marker::FIXRAW..=marker::FIXRAW_MAX => {
-                    self.leaf(usize::from(first - marker::FIXRAW) + 1)?;
-                }
-                0..=marker::FIXINT_MAX | marker::NEGINT.. | marker::NIL..=marker::TRUE => {
-                    self.leaf(1)?;
-                }
-                _ => match Header::read(first, &value[self.at + 1..]) {
-                    Some(header) => self.pass(header)?,
-                    None => return Ok(None),
-                },
+            match Header::read(first, &value[self.at + 1..]) {
+                Some(header) => self.pass(header)?,
+                None => return Ok(None),
             }
         }
-        Ok((self.at <= value.len()).then_some(self.at))
+    }
+
+    /// Moves behind values that tell all by their marker, up to the end of what holds them. They are
+    /// most of all values, so this is the loop that has to be tight.
+    #[inline]
+    fn pass_short(&mut self, value: &[u8]) -> Result<(), ScanError> {
+        let (mut at, mut owed) = (self.at, self.owed);
+        while owed > 0
+            && let Some(&first) = value.get(at)
+        {
+            at += match first {
+                marker::FIXRAW..=marker::FIXRAW_MAX => usize::from(first - marker::FIXRAW) + 1,
+                0..=marker::FIXINT_MAX | marker::NEGINT.. | marker::NIL..=marker::TRUE => 1,
+                _ => break,
+            };
+            owed -= 1;
+            (self.at, self.owed) = (at, owed);
+            self.check_size()?;
+            if self.open.floor == owed {
+                self.open.ascend(owed);
+            }
+        }
+        Ok(())
     }
 
     /// Moves behind a header, and behind its payload if it has one.

@@ -147,7 +147,7 @@ where
             };
             if !complete {
                 complete = true;
-                self.conn.prove();
+                self.prove();
             }
             let outcome = self.turn(&frame).await?;
             if !self.put_outcome(&frame, outcome)? {
@@ -157,6 +157,13 @@ where
         let under_way = self.parser.unparsed();
         self.pace.received(self.read_at, under_way, complete);
         Ok(next)
+    }
+
+    /// The peer has sent a whole request.
+    fn prove(&mut self) {
+        if !self.pace.is_proven() {
+            self.conn.prove();
+        }
     }
 
     /// Looks for the next whole request; refuses one that is not taken.
