@@ -1,0 +1,3 @@
+module oneport.test/interop/common
+
+go 1.24
