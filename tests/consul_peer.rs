@@ -12,11 +12,23 @@
 mod peers;
 #[path = "support/process.rs"]
 mod process;
+#[path = "support/refusing.rs"]
+mod refusing;
 #[path = "support/tell.rs"]
 mod tell;
 
+use std::sync::Arc;
+
+use oneport::layers::{
+    RateLimitLayer,
+    auth::{AuthLayer, Level, Rules, TokenEntry, TokenTable, Tokens},
+    bucket::{LOWEST_RATE, Limit, Rate},
+    rate_limit::{Limiter, Limits, Mode},
+};
+use oneport::proto::Token;
 use peers::{Consul, Go, Said};
 use process::{Agent, oneport_binary};
+use refusing::{Endpoints, Refusing};
 
 #[test]
 fn consuls_client_finds_nothing_wrong_with_our_agent() {
@@ -157,6 +169,99 @@ fn our_command_line_works_against_consul() {
     // Consul's own client sees what ours wrote.
     let probe = go.run_probe(&["-addr", addr, "-get", "cli/two"]);
     assert_eq!(good(&probe), "second");
+}
+
+/// The text of the refusal that a server answers with in the end, which Consul's own code
+/// recognises as one of this kind and of no other.
+#[track_caller]
+fn refused(go: &Go, addr: &str, kind: &str, args: &[&str]) -> String {
+    let said = go.run_probe(&[&["-addr", addr, "-refused", kind], args].concat());
+    good(&said).trim_end().to_owned()
+}
+
+#[test]
+fn consuls_client_recognises_our_rate_limits() {
+    let Some(go) = Go::find() else { return };
+    let limit = Limit {
+        rate: Rate::per_second(LOWEST_RATE).expect("it is one"),
+        burst: 2,
+    };
+    let off = Limits {
+        mode: Mode::Enforcing,
+        ..Limits::default()
+    };
+    let server = |leader, limits| {
+        let limiter = Limiter::new(limits);
+        limiter.set_leader(leader);
+        Refusing::start(RateLimitLayer::new(Arc::new(limiter)), Endpoints::Serve)
+    };
+    let rpc = server(true, Limits { rpc: limit, ..off });
+    refused(&go, &rpc.addr(), "rate", &[]);
+    let requests = Limits {
+        read: limit,
+        write: limit,
+        ..off
+    };
+    let leader = server(true, requests);
+    refused(&go, &leader.addr(), "elsewhere", &[]);
+    refused(&go, &leader.addr(), "later", &["-write"]);
+    let follower = server(false, requests);
+    refused(&go, &follower.addr(), "elsewhere", &["-write"]);
+    let source = server(
+        true,
+        Limits {
+            source: limit,
+            ..off
+        },
+    );
+    refused(&go, &source.addr(), "elsewhere", &[]);
+}
+
+#[test]
+fn consuls_client_recognises_a_server_that_drains() {
+    let Some(go) = Go::find() else { return };
+    let server = Refusing::start(tower::layer::util::Identity::new(), Endpoints::Drain);
+    refused(&go, &server.addr(), "leader", &[]);
+}
+
+/// What both servers are told of tokens.
+const SECRET: &str = "3f0c5ee4-97a5-4f7e-a4c9-b1c4b0a5d1e2";
+const ACLS: &str = r#"acl { enabled = true default_policy = "deny" tokens {
+    initial_management = "3f0c5ee4-97a5-4f7e-a4c9-b1c4b0a5d1e2" } }"#;
+
+/// Ours and the real one refuse in the same words, which are those that Consul's client knows.
+#[test]
+fn consuls_client_recognises_our_acls_as_consuls() {
+    let Some(go) = Go::find() else { return };
+    let consul = Consul::start_with(&go, ACLS);
+    let tokens = Tokens::new(TokenTable {
+        tokens: vec![TokenEntry {
+            secret: Token::new(SECRET.as_bytes()).expect("it is not empty"),
+            accessor: "6a1253d2-1785-24fd-91c2-f8e78c745511".into(),
+            name: "management".into(),
+            rules: Rules::management(),
+        }],
+        default: Level::Deny,
+        ..TokenTable::default()
+    });
+    let tokens = tokens.expect("the table is sound");
+    let ours = Refusing::start(AuthLayer::new(tokens), Endpoints::Ask);
+    for (kind, args) in [
+        ("denied", ["-key", "foo/x"].as_slice()),
+        ("denied", &["-key", "foo/x", "-write"]),
+        ("not-found", &["-token", "guess"]),
+        ("not-found", &["-token", "guess", "-write"]),
+    ] {
+        let [theirs, ours] =
+            [consul.addr(), &ours.addr()].map(|addr| refused(&go, addr, kind, args));
+        assert_eq!(ours, theirs, "{kind}, {args:?}");
+    }
+    // Whoever may is served by both.
+    for addr in [consul.addr(), &ours.addr()] {
+        let args = ["-addr", addr, "-refused", "denied", "-token", SECRET];
+        let said = go.run_probe(&args);
+        assert!(said.out.contains("got  8 answers"), "{}", said.all());
+    }
 }
 
 fn oneport(args: &[&str]) -> Said {

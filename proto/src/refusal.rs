@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tonic::{Code, Status};
+use tonic::{Code, Status, metadata::MetadataMap};
+use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::Denial;
 
@@ -15,7 +16,7 @@ pub enum Refusal {
     #[error("the call took longer than it may")]
     Timeout,
     /// A rate limit was reached.
-    #[error("rate limit reached ({scope})")]
+    #[error("{}", retry.text())]
     RateLimited {
         /// Whose limit.
         scope: Scope,
@@ -96,7 +97,31 @@ pub enum Retry {
     Later,
 }
 
+impl Retry {
+    /// Consul's text, which is the whole error on net/rpc and the message on gRPC.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Retry::Slower => "RPC rate limit exceeded",
+            Retry::Elsewhere => {
+                "rate limit exceeded, try again later or against a different server"
+            }
+            Retry::Later => {
+                "rate limit exceeded for operation that can only be performed by the leader, \
+                 try again later"
+            }
+        }
+    }
+}
+
 impl Refusal {
+    /// When trying again makes sense, if that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Refusal::RateLimited { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
     /// The gRPC code of this refusal.
     pub fn code(&self) -> Code {
         match self {
@@ -127,12 +152,32 @@ impl Refusal {
     }
 }
 
+/// The key of the delay that gRPC clients with a retry policy obey, in milliseconds (gRFC A6).
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+
+/// A refusal that knows when to come back tells it in both ways that gRPC clients look for: a
+/// `google.rpc.RetryInfo` detail, and the pushback among the trailers.
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Status {
-        let mut status = Status::new(refusal.code(), refusal.to_string());
+        let (code, text) = (refusal.code(), refusal.to_string());
+        let mut status = match refusal.retry_after() {
+            Some(delay) => come_back(code, text, delay),
+            None => Status::new(code, text),
+        };
         status.set_source(std::sync::Arc::new(refusal));
         status
     }
+}
+
+fn come_back(code: Code, text: String, delay: Duration) -> Status {
+    let details = ErrorDetails::with_retry_info(Some(delay));
+    // Rounded up: a millisecond early is refused again.
+    let millis = delay.as_nanos().div_ceil(1_000_000);
+    let mut metadata = MetadataMap::new();
+    if let Ok(millis) = millis.to_string().parse() {
+        metadata.insert(PUSHBACK, millis);
+    }
+    Status::with_error_details_and_metadata(code, text, details, metadata)
 }
 
 #[cfg(test)]
@@ -146,5 +191,22 @@ mod tests {
         assert_eq!(Refusal::of(&status), Some(&refusal));
         assert_eq!(status.message(), "request body of 9 bytes exceeds 8");
         assert_eq!(Refusal::of(&Status::unknown("x")), None);
+    }
+
+    #[test]
+    fn a_status_says_when_to_come_back() {
+        let limited = |retry_after| {
+            Status::from(Refusal::RateLimited {
+                scope: Scope::Source,
+                retry: Retry::Elsewhere,
+                retry_after,
+            })
+        };
+        let delay = Duration::from_micros(1500);
+        let status = limited(Some(delay));
+        let info = status.get_details_retry_info().unwrap();
+        assert_eq!(info.retry_delay, Some(delay));
+        assert_eq!(status.metadata().get(PUSHBACK).unwrap(), "2");
+        assert!(limited(None).details().is_empty());
     }
 }

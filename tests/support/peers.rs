@@ -163,6 +163,11 @@ pub(crate) struct Consul {
 impl Consul {
     /// Starts it and waits until it has a leader.
     pub(crate) fn start(go: &Go) -> Consul {
+        Consul::start_with(go, "")
+    }
+
+    /// The same with more of its configuration, in its own language.
+    pub(crate) fn start_with(go: &Go, hcl: &str) -> Consul {
         let program = go.consul();
         // A port that was free may be taken when Consul comes to it.
         for _ in 0..4 {
@@ -182,6 +187,8 @@ impl Consul {
                     "-1",
                     "-dns-port",
                     "-1",
+                    "-hcl",
+                    hcl,
                 ],
             ]
             .concat();

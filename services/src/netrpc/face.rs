@@ -35,7 +35,8 @@ fn refused(refusal: &Refusal) -> Face {
     match refusal {
         Refusal::Timeout => said("rpc: the call timed out"),
         Refusal::RateLimited { retry, .. } => limited(*retry),
-        Refusal::InFlight => said(ELSEWHERE),
+        // Consul has no such bound; its clients know what to do about this text.
+        Refusal::InFlight => said(Retry::Elsewhere.text()),
         Refusal::Denied(denial) => Face {
             text: denial.text(),
             ends: false,
@@ -55,23 +56,12 @@ fn refused(refusal: &Refusal) -> Face {
     }
 }
 
-/// Consul 1.15 and later: another server may take the call.
-const ELSEWHERE: &str = "rate limit exceeded, try again later or against a different server";
-/// Consul 1.15 and later: only this server can, but not now.
-const LATER: &str = "rate limit exceeded for operation that can only be performed by the leader, \
-                     try again later";
-
 /// Consul's newer limiter refuses a request before it reads the body, and so ends the session; its
 /// older one is an error of the method like any other.
 fn limited(retry: Retry) -> Face {
-    let ended = |text| Face {
-        ends: true,
-        ..said(text)
-    };
-    match retry {
-        Retry::Slower => said("RPC rate limit exceeded"),
-        Retry::Elsewhere => ended(ELSEWHERE),
-        Retry::Later => ended(LATER),
+    Face {
+        ends: matches!(retry, Retry::Elsewhere | Retry::Later),
+        ..said(retry.text())
     }
 }
 

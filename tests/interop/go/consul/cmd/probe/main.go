@@ -23,6 +23,10 @@ func main() {
 		only    = flag.String("only", "", "run only checks whose name contains this text")
 		ready   = flag.Bool("ready", false, "only wait until the server knows a leader")
 		get     = flag.String("get", "", "only print the value of this key")
+		refusal = flag.String("refused", "", "only call until the server refuses, and say whether it is this: rate, leader, denied, not-found, elsewhere or later")
+		token   = flag.String("token", "", "with -refused: the token to present")
+		key     = flag.String("key", "probe", "with -refused: the key to ask for")
+		write   = flag.Bool("write", false, "with -refused: write the key instead of reading it")
 		wait    = flag.Duration("wait", 30*time.Second, "how long to wait for a leader")
 		verbose = flag.Bool("v", false, "log what the client library has to say, and the time of each check")
 	)
@@ -41,6 +45,10 @@ func main() {
 	}
 	if *ready {
 		fmt.Println("ready")
+		return
+	}
+	if *refusal != "" {
+		refused(client, *refusal, *token, *key, *write)
 		return
 	}
 	if *get != "" {
