@@ -45,7 +45,7 @@ use crate::{
 pub const TARGET: &str = "oneport::call";
 
 /// Opens a span for every call: see the [module](self).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TraceLayer;
 
 impl TraceLayer {
@@ -64,7 +64,7 @@ impl<S> Layer<S> for TraceLayer {
 }
 
 /// A service with a span around each of its calls: see the [module](self).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Trace<S> {
     inner: S,
 }

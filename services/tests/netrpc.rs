@@ -14,7 +14,7 @@ use bytes::Bytes;
 use oneport_proto::{BoxError, Class, Head, Session};
 use oneport_services::{
     Conn, Drainer,
-    netrpc::{CallError, Channel, Client, Config, Reply, Request, Router, Server},
+    netrpc::{CallError, Channel, Client, Config, Methods, Reply, Request, Router, Server},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
@@ -342,6 +342,25 @@ async fn token_and_wait_reach_the_head() {
     };
     let got = serve(config).exchange(&request(1, "Lab.Token", body)).await;
     assert_eq!(got, reply(1, "Lab.Token", "", b"\x92\xa3abc\xcc\xaa"));
+}
+
+#[tokio::test]
+async fn a_call_in_this_process_has_the_head_that_it_has_on_the_wire() {
+    let heads = service_fn(|request: Request| async move {
+        let head = request.head;
+        let token = head.token.map(|token| token.secret().to_vec());
+        let token = String::from_utf8(token.unwrap_or_default()).unwrap();
+        let wait = head.wait.unwrap_or_default().as_millis();
+        let told = format!("{} {token} {wait}", head.method.name());
+        Ok::<_, BoxError>(Reply::value(told))
+    });
+    let methods = Methods::new([("Lab.Heads", Class::Write)]).unwrap();
+    let mut client = Server::new(methods, heads).client();
+    let body = b"\x83\xacMaxQueryTime\xce\x3b\x9a\xca\x00\xadMinQueryIndex\x07\xa5Token\xa3abc";
+    let told = client.call_raw("Lab.Heads", Bytes::from_static(body)).await;
+    assert!(told.unwrap().ends_with(b"Lab.Heads abc 1062"));
+    let told = client.call_raw("Lab.Other", Bytes::from_static(body)).await;
+    assert!(told.unwrap().ends_with(b"unknown  0"));
 }
 
 /// A string body of `len` bytes in all, header included.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use oneport_proto::{BoxError, Head, Method};
+use oneport_proto::BoxError;
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     time::{Instant, timeout},
@@ -215,16 +215,11 @@ where
     }
 
     fn request(&self, frame: &Frame) -> Request {
-        let method = self.shared.methods.find(&frame.name);
         let session = Arc::clone(self.conn.session());
-        let mut head = Head::new(method, session, self.read_at);
-        if let Method::Known(info) = method {
-            let asked = (self.shared.asked)(info, &frame.body);
-            head.token = asked.token;
-            head.wait = asked.wait.map(|wait| self.shared.config.longest_wait(wait));
-        }
         Request {
-            head,
+            head: self
+                .shared
+                .head(&frame.name, &frame.body, session, self.read_at),
             name: frame.name.clone(),
             body: frame.body.clone(),
         }
