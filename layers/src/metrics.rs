@@ -212,6 +212,7 @@ impl Record {
 }
 
 impl Guard for Record {
+    #[inline]
     fn around<T>(&mut self, step: impl FnOnce() -> T) -> T {
         // What a panic leaves behind is written down like this, whoever drops it and when.
         self.code = Code::Internal;
