@@ -33,8 +33,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use differential::both::Both;
+use differential::case::play;
+use differential::difference::Difference;
 use differential::proxy::{Fault, Proxy};
-use differential::run::{Difference, Runner, play};
+use differential::runner::Runner;
 use differential::step::Step;
 use differential::{generate, mask, odd, shrink};
 use peers::{Consul, Go};

@@ -263,7 +263,7 @@ pub(crate) fn write(dice: &mut Dice) -> Request {
 
 fn token(dice: &mut Dice, body: &mut Item) {
     let tokens = ["", "anonymous", "6f2a7c5e-0000-4000-8000-00000000000f"];
-    body.set("Token", Item::text(*dice.pick::<&str>(&tokens)));
+    body.set("Token", Item::text(dice.pick::<&str>(&tokens)));
 }
 
 pub(crate) fn read(dice: &mut Dice) -> Request {
@@ -300,7 +300,7 @@ fn status(dice: &mut Dice) -> Request {
 pub(crate) fn datacenter(dice: &mut Dice, body: &mut Item) {
     match dice.below(100) {
         0..80 => body.set("Datacenter", Item::text("dc1")),
-        80..90 => body.set("Datacenter", Item::text(*dice.pick::<&str>(&DATACENTERS))),
+        80..90 => body.set("Datacenter", Item::text(dice.pick::<&str>(&DATACENTERS))),
         _ => {}
     }
 }
@@ -330,7 +330,7 @@ fn options(dice: &mut Dice, body: &mut Item) {
     }
     if dice.percent(4) {
         let filters = ["", "Key == a", "not a filter ((", "Flags == 1"];
-        body.set("Filter", Item::text(*dice.pick::<&str>(&filters)));
+        body.set("Filter", Item::text(dice.pick::<&str>(&filters)));
     }
     if dice.percent(4) {
         body.set("AllowNotModifiedResponse", Item::Value(Value::Bool(true)));

@@ -50,7 +50,10 @@ const RULES: &[Rule] = &[
     },
     Rule {
         id: "D17",
-        explains: |step, seen| resets_a_request(step) && only_consul_ended(seen),
+        // Whether Consul answers before it hears of the reset is chance.
+        explains: |step, seen| {
+            resets_a_request(step) && (only_consul_ended(seen) || same_but_for_resets(step, seen))
+        },
     },
     Rule {
         id: "D18",
@@ -166,6 +169,18 @@ fn only_acks_more(seen: &Both<Sight>) -> bool {
             let our = &ours.lines[number];
             (our.acked || !line.acked) && our.data == line.data && our.end == line.end
         })
+}
+
+/// The same but for streams that the client reset.
+fn same_but_for_resets(step: &Step, seen: &Both<Sight>) -> bool {
+    let is_reset =
+        |number: u32| any_move(step, |one, _| matches!(one, Move::Rst(id) if *id == number));
+    let others = |sight: &Sight| {
+        let lines = sight.lines.iter().filter(|(number, _)| !is_reset(**number));
+        let told = lines.map(|(number, line)| (*number, line.acked, line.data.clone(), line.end));
+        told.collect::<Vec<_>>()
+    };
+    seen.consul.end == seen.ours.end && others(&seen.consul) == others(&seen.ours)
 }
 
 fn lists_nothing(sight: &Sight) -> bool {

@@ -1,246 +1,36 @@
-//! Running a program on both, in lockstep, until they differ.
+//! One run of a program on both, in lockstep, until they differ.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::Instant;
 
 use super::both::Both;
-use super::compare;
+use super::case::kind_of;
+use super::difference::Difference;
 use super::item::{Item, Known};
-use super::mask;
+use super::lockstep::{QUIET, is_fine, settle, until};
 use super::ranks::Ranks;
+use super::runner::Runner;
 use super::sight::Sight;
-use super::step::{Calls, Damage, Odd, Request, SHORT_WAIT, Step, Then, Waits};
+use super::step::{Calls, Damage, Move, Odd, Request, Step, Then, Waits};
 use super::talk::{Talk, Transport};
-use crate::matrix::{Case, Turn, answer::End, msgpack, msgpack::Value};
+use super::waiting::Waiting;
+use super::{compare, mask};
+use crate::matrix::{answer::End, msgpack, msgpack::Value};
 
-/// How long one may be slower than the other, on a machine that has other things to do.
-const PATIENCE: Duration = Duration::from_secs(25);
-/// The same for what ours does not wait for: a request that stays cut is given up after 10 s (D6, D7).
+/// How long one may be slower with what the other gives up after 10 s: requests that stay cut (D6, D7).
 const ODD_PATIENCE: Duration = Duration::from_secs(7);
-/// What is to stay as it is gets so long to change.
-const QUIET: Duration = Duration::from_millis(15);
 /// Nearly every answer comes within this time.
 const SOON: Duration = Duration::from_millis(300);
-/// And in the end so long.
+/// A connection that was compared stays so long, to see whether it changes.
 const LINGER: Duration = Duration::from_millis(120);
 /// So many connections linger; the servers count those of one source.
 const LINGERING: usize = 40;
-/// New connections a second, below what ours lets in from one source (D12).
-const PER_SECOND: u32 = 150;
 
 /// How many runs there were: each has keys of its own, below a prefix of always the same length.
-static RUNS: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(std::process::id() << 16));
-
-/// Where the two differ.
-#[derive(Clone, Debug)]
-pub(crate) struct Difference {
-    /// The number of the step.
-    pub(crate) at: usize,
-    pub(crate) place: String,
-    pub(crate) seen: Both<Sight>,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "step {} differs in {}", self.at + 1, self.place)?;
-        writeln!(f, "  Consul:\n    {}", indented(&self.seen.consul))?;
-        write!(f, "  ours:\n    {}", indented(&self.seen.ours))
-    }
-}
-
-fn indented(sight: &Sight) -> String {
-    sight.to_string().replace('\n', "\n    ")
-}
-
-/// The two servers, and what was counted.
-pub(crate) struct Runner {
-    addrs: Both<SocketAddr>,
-    /// What each calls its own address.
-    names: Both<SocketAddr>,
-    patience: Duration,
-    /// When the next connection may be made.
-    next: Instant,
-    pub(crate) calls: usize,
-    /// How often each row of `docs/deviations.md` explained a difference.
-    pub(crate) masked: BTreeMap<&'static str, usize>,
-    /// The steps of the last run of which that is true.
-    pub(crate) masked_at: BTreeSet<usize>,
-}
-
-impl Runner {
-    pub(crate) fn new(addrs: Both<SocketAddr>) -> Runner {
-        Runner {
-            names: addrs.clone(),
-            addrs,
-            patience: PATIENCE,
-            next: Instant::now(),
-            calls: 0,
-            masked: BTreeMap::new(),
-            masked_at: BTreeSet::new(),
-        }
-    }
-
-    /// Says what ours calls itself, where that is not where it is called.
-    pub(crate) fn call_ours(&mut self, name: SocketAddr) {
-        self.names.ours = name;
-    }
-
-    /// Waits less for what does not come: for runs whose difference is known.
-    pub(crate) fn hurried(mut self) -> Runner {
-        self.patience = PATIENCE / 10;
-        self
-    }
-
-    /// Runs a program to its end or to the first difference.
-    pub(crate) async fn run(&mut self, steps: &[Step]) -> Result<(), Difference> {
-        self.masked_at.clear();
-        let mut run = Run::new(self).await;
-        run.clean().await?;
-        for (at, step) in steps.iter().enumerate() {
-            run.at = at;
-            run.step(step).await?;
-            run.runner.calls += step.calls();
-        }
-        run.look_at_lingering(true).await
-    }
-
-    async fn open(&mut self, kind: Transport) -> Both<Talk> {
-        self.pace().await;
-        let consul = Talk::open(self.addrs.consul, kind).await;
-        let ours = Talk::open(self.addrs.ours, kind).await;
-        Both::new(consul.expect("Consul listens"), ours.expect("ours listens"))
-    }
-
-    /// Connections that have said nothing.
-    async fn raw(&mut self, kind: Transport) -> Both<Talk> {
-        self.pace().await;
-        let consul = Talk::raw(self.addrs.consul, kind).await;
-        let ours = Talk::raw(self.addrs.ours, kind).await;
-        Both::new(consul.expect("Consul listens"), ours.expect("ours listens"))
-    }
-
-    async fn pace(&mut self) {
-        sleep_until(self.next).await;
-        // A pause makes room for some at once.
-        let from = self.next.max(Instant::now() - Duration::from_millis(300));
-        self.next = from + Duration::from_secs(1) / PER_SECOND;
-    }
-
-    fn mask(&mut self, id: &'static str) {
-        *self.masked.entry(id).or_default() += 1;
-    }
-}
-
-/// Plays a recorded case to both, and says whether they answered alike.
-pub(crate) async fn play(
-    addrs: &Both<SocketAddr>,
-    case: &Case,
-) -> (Both<Sight>, Result<(), String>) {
-    let kind = kind_of(&case.turns);
-    let consul = Talk::raw(addrs.consul, kind).await;
-    let ours = Talk::raw(addrs.ours, kind).await;
-    let (consul, ours) = (consul.expect("Consul listens"), ours.expect("ours listens"));
-    let mut talks = Both::new(consul.mute(), ours.mute());
-    let differs = case.mask.is_some();
-    let fine = |seen: &Both<Sight>| differs || compare::sights(seen, addrs).is_ok();
-    for turn in &case.turns {
-        for talk in talks.each() {
-            talk.say(&turn.say).await;
-        }
-        settle(&mut talks, turn.listen, PATIENCE, fine).await;
-    }
-    let seen = talks.map(Talk::sight);
-    let ranked = compare::sights(&seen, addrs).and_then(|pairs| {
-        let mut ranks = Ranks::default();
-        let fits = pairs.iter().all(|pair| ranks.add(pair));
-        fits.then_some(()).ok_or("the order of indexes".to_owned())
-    });
-    (seen, ranked)
-}
-
-/// Frames are read where frames were asked for.
-fn kind_of(turns: &[Turn]) -> Transport {
-    let first = turns.first().and_then(|turn| turn.say.first());
-    if first == Some(&4) {
-        Transport::Yamux
-    } else {
-        Transport::Plain
-    }
-}
-
-/// Waits until one of them has brought more, or the moment has come: then it is false.
-async fn more(talks: &mut [Both<Talk>], until: Instant) -> bool {
-    let talks = talks.iter_mut().flat_map(Both::each);
-    let mut waits: Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>> = Vec::new();
-    for talk in talks {
-        waits.push(Box::pin(talk.more()));
-    }
-    let any = poll_fn(|context| {
-        let mut ready = false;
-        for wait in &mut waits {
-            ready |= wait.as_mut().poll(context).is_ready();
-            if ready {
-                break;
-            }
-        }
-        if ready {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    });
-    timeout_at(until, any).await.is_ok()
-}
-
-/// Waits until both have done this.
-async fn until(
-    talks: &mut Both<Talk>,
-    patience: Duration,
-    mut done: impl FnMut(&mut Talk) -> bool,
-) {
-    let end = Instant::now() + patience;
-    let talks = std::slice::from_mut(talks);
-    loop {
-        let [consul, ours] = talks[0].each();
-        // Both are asked: each counts what it has.
-        let (consul, ours) = (done(consul), done(ours));
-        if consul && ours || !more(talks, end).await {
-            return;
-        }
-    }
-}
-
-/// Waits until what both have said is fine, and nothing more comes for a while.
-async fn settle(
-    talks: &mut Both<Talk>,
-    quiet: Duration,
-    patience: Duration,
-    fine: impl Fn(&Both<Sight>) -> bool,
-) {
-    let end = Instant::now() + patience.max(quiet);
-    let talks = std::slice::from_mut(talks);
-    loop {
-        while !talks[0].all(Talk::ended) && more(talks, Instant::now() + quiet).await {}
-        let fine = fine(&talks[0].map(Talk::sight));
-        if fine || talks[0].all(Talk::ended) || Instant::now() >= end {
-            return;
-        }
-    }
-}
-
-/// Whether both said the same, or a row of the deviations says why not.
-fn is_fine(step: &Step, seen: &Both<Sight>, addrs: &Both<SocketAddr>) -> bool {
-    compare::sights(seen, addrs).is_ok() || mask::explains(step, seen).is_some()
-}
+static RUNS: AtomicU32 = AtomicU32::new(0);
 
 /// A session that goes on from step to step.
 struct Kept {
@@ -256,21 +46,23 @@ struct Lingering {
     since: Instant,
 }
 
-struct Run<'a> {
-    runner: &'a mut Runner,
+/// A program under way.
+pub(crate) struct Run<'a> {
+    pub(crate) runner: &'a mut Runner,
     prefix: Vec<u8>,
     control: Both<Talk>,
     kept: BTreeMap<Transport, Kept>,
     lingering: Vec<Lingering>,
     ranks: Ranks,
-    at: usize,
+    /// The number of the step.
+    pub(crate) at: usize,
     /// How many writes only woke: each has a value of its own.
     wakes: usize,
 }
 
 impl<'a> Run<'a> {
     /// A run with keys of its own.
-    async fn new(runner: &'a mut Runner) -> Run<'a> {
+    pub(crate) async fn new(runner: &'a mut Runner) -> Run<'a> {
         let control = runner.open(Transport::Plain).await;
         let prefix = format!("df-{:08x}/", RUNS.fetch_add(1, Ordering::Relaxed)).into_bytes();
         Run {
@@ -286,7 +78,7 @@ impl<'a> Run<'a> {
     }
 
     /// Deletes all keys and writes one, so that the index is not the first.
-    async fn clean(&mut self) -> Result<(), Difference> {
+    pub(crate) async fn clean(&mut self) -> Result<(), Difference> {
         for (op, key) in [("delete-tree", ""), ("set", "df"), ("delete", "df")] {
             let entry = Item::fields([("Key", Item::text(key))]);
             let body = Item::fields([("Op", Item::text(op)), ("DirEnt", entry)]);
@@ -299,14 +91,14 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    async fn step(&mut self, step: &Step) -> Result<(), Difference> {
+    pub(crate) async fn step(&mut self, step: &Step) -> Result<(), Difference> {
         match step {
             Step::Calls(calls) => self.calls(step, calls).await?,
             Step::Odd(odd) => self.odd(step, odd).await?,
             Step::Waits(waits) => self.waits(step, waits).await?,
             Step::Port(bytes) => self.port(step, bytes).await?,
             Step::Frames(moves) => {
-                let frames: Vec<u8> = moves.iter().flat_map(super::step::Move::encode).collect();
+                let frames: Vec<u8> = moves.iter().flat_map(Move::encode).collect();
                 let mut talks = self.runner.open(Transport::Yamux).await;
                 for talk in talks.each() {
                     talk.say(&frames).await;
@@ -432,7 +224,7 @@ impl<'a> Run<'a> {
         Difference {
             at: self.at,
             place,
-            seen: seen.clone(),
+            seen: Box::new(seen.clone()),
         }
     }
 
@@ -657,7 +449,7 @@ impl<'a> Run<'a> {
     }
 
     /// Looks at the connections whose time has come once more.
-    async fn look_at_lingering(&mut self, all: bool) -> Result<(), Difference> {
+    pub(crate) async fn look_at_lingering(&mut self, all: bool) -> Result<(), Difference> {
         while let Some(oldest) = self.lingering.first() {
             let due = oldest.since + LINGER;
             let is_due = all || self.lingering.len() > LINGERING || Instant::now() >= due;
@@ -677,8 +469,15 @@ impl<'a> Run<'a> {
     }
 
     async fn waits(&mut self, step: &Step, waits: &Waits) -> Result<(), Difference> {
+        let mut asked: Vec<(Transport, Request)> = waits.queries.clone();
+        if waits.write.is_some() {
+            // Once the last one has waited, those before it do.
+            let used = |on: &Transport| waits.queries.iter().any(|(one, _)| one == on);
+            let both = [Transport::Plain, Transport::Yamux].into_iter();
+            asked.extend(both.filter(used).map(|on| (on, marker())));
+        }
         let mut queries = Vec::new();
-        for (on, request) in &waits.queries {
+        for (on, request) in &asked {
             queries.push((*on, request, self.encode(step, request).await?));
         }
         let mut waiting = Waiting::new(self.runner, queries).await;
@@ -743,6 +542,16 @@ impl<'a> Run<'a> {
     }
 }
 
+/// A query for a moment: nothing changes what it is about.
+fn marker() -> Request {
+    let body = Item::fields([
+        ("Key", Item::Own(b"marker".to_vec())),
+        ("MinQueryIndex", Item::uint(u64::MAX)),
+        ("MaxQueryTime", Item::uint(20_000_000)),
+    ]);
+    Request::new(1, "KVS.Get", body)
+}
+
 /// The sizes of replies.
 fn replies(mut data: &[u8]) -> Vec<usize> {
     let mut sizes = Vec::new();
@@ -780,165 +589,6 @@ impl Damage {
             Damage::Flip(at, byte) => bytes[at % size] = byte,
             // Something is always said: a stream that ends before it speaks is D1.
             Damage::Cut(at, _) => bytes.truncate((at % size).max(1)),
-        }
-    }
-}
-
-/// A key that a query is about.
-fn about(query: &Request) -> Item {
-    let named = query.body.field("Key").or(query.body.field("Prefix"));
-    match named {
-        Some(own @ Item::Own(_)) => own.clone(),
-        _ => Item::Own(b"w".to_vec()),
-    }
-}
-
-/// A query that was asked.
-struct Asked {
-    /// The connection, and the line on it.
-    talk: usize,
-    line: u32,
-    since: Instant,
-    /// How long it asked to wait, if that is short.
-    short: Option<Duration>,
-    /// When each side answered.
-    answered: Both<Option<Duration>>,
-    masked: bool,
-    /// A key whose writes wake it.
-    about: Item,
-}
-
-/// Queries that wait beside each other: each plain one on its own connection, all others on one
-/// yamux session.
-struct Waiting {
-    talks: Vec<Both<Talk>>,
-    asked: Vec<Asked>,
-}
-
-impl Waiting {
-    async fn new(
-        runner: &mut Runner,
-        queries: Vec<(Transport, &Request, Both<Vec<u8>>)>,
-    ) -> Waiting {
-        let mut waiting = Waiting {
-            talks: Vec::new(),
-            asked: Vec::new(),
-        };
-        let mut session = None;
-        for (on, request, bytes) in queries {
-            let talk = match (on, session) {
-                (Transport::Yamux, Some(talk)) => talk,
-                _ => {
-                    waiting.talks.push(runner.open(on).await);
-                    waiting.talks.len() - 1
-                }
-            };
-            if on == Transport::Yamux {
-                session = Some(talk);
-            }
-            let since = Instant::now();
-            let mut line = 0;
-            let both = waiting.talks[talk].each();
-            for (talk, bytes) in both.into_iter().zip([&bytes.consul, &bytes.ours]) {
-                line = talk.line().await;
-                talk.send(line, bytes).await;
-            }
-            let time = request
-                .waits()
-                .filter(|time| (1..=SHORT_WAIT).contains(time));
-            waiting.asked.push(Asked {
-                talk,
-                line,
-                since,
-                short: time.map(Duration::from_nanos),
-                answered: Both::default(),
-                masked: false,
-                about: about(request),
-            });
-        }
-        waiting
-    }
-
-    /// Those that none of the two has answered.
-    fn pending(&self) -> impl Iterator<Item = usize> {
-        let waits = |asked: &Asked| !asked.masked && asked.answered.all(Option::is_none);
-        (0..self.asked.len()).filter(move |number| waits(&self.asked[*number]))
-    }
-
-    async fn until_answered(&mut self, numbers: &[usize], patience: Duration) {
-        let end = Instant::now() + patience;
-        loop {
-            self.note();
-            let answered = |number: &usize| self.asked[*number].answered.all(Option::is_some);
-            if numbers.iter().all(answered) || !more(&mut self.talks, end).await {
-                return;
-            }
-        }
-    }
-
-    fn note(&mut self) {
-        for asked in &mut self.asked {
-            let talks = self.talks[asked.talk].each();
-            for (talk, answered) in talks.into_iter().zip(asked.answered.each()) {
-                let ended = talk.replies(asked.line) > 0 || talk.end(asked.line) != End::Open;
-                if ended && answered.is_none() {
-                    *answered = Some(asked.since.elapsed());
-                }
-            }
-        }
-    }
-
-    async fn until_short_ones_end(&mut self, patience: Duration) {
-        let is_short = |number: &usize| self.asked[*number].short.is_some();
-        let short: Vec<usize> = (0..self.asked.len()).filter(is_short).collect();
-        self.until_answered(&short, patience).await;
-    }
-
-    /// Until both have answered the same queries, or a row says why not, and no further answer comes for a while.
-    async fn until_fine(
-        &mut self,
-        step: &Step,
-        addrs: &Both<SocketAddr>,
-        quiet: Duration,
-        patience: Duration,
-    ) {
-        let end = Instant::now() + patience;
-        loop {
-            while more(&mut self.talks, Instant::now() + quiet).await {}
-            self.note();
-            let fine = (0..self.asked.len())
-                .all(|one| self.asked[one].masked || is_fine(step, &self.seen(one), addrs));
-            if fine || !more(&mut self.talks, end).await {
-                return;
-            }
-        }
-    }
-
-    fn seen(&self, number: usize) -> Both<Sight> {
-        let asked = &self.asked[number];
-        self.talks[asked.talk].map(|talk| talk.line_sight(asked.line))
-    }
-
-    /// Nothing may come too early.
-    fn early(&self) -> Option<String> {
-        let early = self.asked.iter().find(|asked| {
-            let before = |answered: Option<Duration>| answered < asked.short;
-            asked.short.is_some() && before(asked.answered.ours) && !before(asked.answered.consul)
-        });
-        early.map(|asked| {
-            let Both { consul, ours } = &asked.answered;
-            format!(
-                "the time of a query for {:?}: {consul:?} and {ours:?}",
-                asked.short
-            )
-        })
-    }
-
-    async fn leave(mut self) {
-        for asked in &self.asked {
-            for talk in self.talks[asked.talk].each() {
-                talk.reset(asked.line).await;
-            }
         }
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::run::{Difference, Runner};
+use super::difference::Difference;
+use super::runner::Runner;
 use super::step::{Calls, Damage, Header, Odd, Request, Step, Waits};
 
 /// Shrinking ends by then, wherever it is.
@@ -232,11 +233,8 @@ impl Request {
             });
         }
         // A query without an end would be waited for in vain.
-        found.retain(|one| {
-            self.waits().is_none()
-                || one.waits().is_some()
-                || one.body.field("MinQueryIndex").is_none()
-        });
+        found
+            .retain(|one| one.body.field("MinQueryIndex").is_none() || one.waits() == self.waits());
         found
     }
 }
