@@ -5,7 +5,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
-use std::{collections::BTreeSet, future::Future, pin::Pin, time::Duration};
+use std::{
+    collections::BTreeSet,
+    future::Future,
+    io::{Read, Write},
+    pin::Pin,
+    time::Duration,
+};
 
 use bytes::BytesMut;
 use oneport::{
@@ -77,6 +83,7 @@ const PROBES: &[(&str, Probe)] = probes! {
     "D32" => a_body_is_read_when_it_is_whole,
     "D33" => an_odd_operation_is_told_in_unicode,
     "D34" => a_key_shorter_than_its_prefix_is_listed,
+    "D35" => an_answer_is_not_reset,
 };
 
 #[tokio::test(start_paused = true)]
@@ -682,4 +689,24 @@ async fn a_key_shorter_than_its_prefix_is_listed() {
     };
     let listed: IndexedKeyList = client.call("KVS.ListKeys", &query).await.unwrap();
     assert_eq!(listed.keys, Some(vec!["p".into()]));
+}
+
+/// Only sockets tell a FIN from a RST, and their time is not the test's.
+async fn an_answer_is_not_reset() {
+    let ended = std::thread::spawn(|| {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let config = Config {
+            server_port: 0,
+            ..Config::default()
+        };
+        let agent = runtime.block_on(Agent::bind(config)).unwrap();
+        let mut peer = std::net::TcpStream::connect(agent.local_addr()).unwrap();
+        let unknown = [&[0], request("KVS.Nope", &[0x80]).as_slice(), &[0; 6000]].concat();
+        peer.write_all(&unknown).unwrap();
+        runtime.spawn(agent.run(std::future::pending::<()>()));
+        let mut reply = Vec::new();
+        peer.read_to_end(&mut reply).map(|_| reply)
+    });
+    let reply = ended.join().unwrap().unwrap();
+    assert_eq!(error_of(&reply), "rpc: can't find method KVS.Nope");
 }

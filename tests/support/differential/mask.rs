@@ -3,8 +3,8 @@
 //! A rule is as narrow as its row: what the client did, and what the two then answered.
 
 use super::both::Both;
-use super::item::Item;
-use super::sight::Sight;
+use super::item::{Item, Known};
+use super::sight::{Line, Sight};
 use super::step::{Damage, Move, Named, Request, Step, Then};
 use crate::matrix::answer::End;
 use crate::matrix::msgpack::Value;
@@ -114,7 +114,25 @@ const RULES: &[Rule] = &[
             errors.ours == errors.consul && errors.ours.iter().any(replaced)
         },
     },
+    Rule {
+        id: "D35",
+        explains: |step, seen| {
+            let Both { consul, ours } = seen;
+            let reset = consul.end == End::Rst && ours.end == End::Fin;
+            let more = |line: &Line, than: &Line| line.data.starts_with(&than.data);
+            let mut lines = consul.lines.iter();
+            sends_much(step)
+                && reset
+                && !ours.errors().is_empty()
+                && lines.all(|(number, line)| more(&ours.lines[number], line))
+        },
+    },
 ];
+
+/// What Consul reads at once.
+const ONE_READ: usize = 4096;
+/// Room for what a rule does not know: the first byte, prefixes and indexes.
+const OWN: usize = 256;
 
 /// The row for data that is cut into other frames.
 pub(crate) const FRAME_SIZES: &str = "D19";
@@ -198,6 +216,13 @@ fn is_unbuilt(step: &Step) -> bool {
 fn is_long(step: &Step) -> bool {
     let long = |request: &&Request| request.method.len() > 512 || request.header().len() > 1024;
     step.requests().iter().any(long)
+}
+
+/// More than one read takes, over a connection of its own.
+fn sends_much(step: &Step) -> bool {
+    let size = |request: &Request| request.encode(&Known::default()).len();
+    let requests = step.requests().into_iter();
+    matches!(step, Step::Odd(_)) && requests.map(size).sum::<usize>() + OWN > ONE_READ
 }
 
 fn is_elsewhere(request: &Request) -> bool {
