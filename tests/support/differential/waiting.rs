@@ -150,13 +150,15 @@ impl Waiting {
         self.talks[asked.talk].map(|talk| talk.line_sight(asked.line))
     }
 
-    /// Nothing may come too early.
+    /// Nothing may come too early, but for errors, which wait for nothing.
     pub(crate) fn early(&self) -> Option<String> {
-        let early = self.asked.iter().find(|asked| {
+        let early = self.asked.iter().enumerate().find(|(number, asked)| {
             let before = |answered: Option<Duration>| answered < asked.short;
-            asked.short.is_some() && before(asked.answered.ours) && !before(asked.answered.consul)
+            let is_early = before(asked.answered.ours) && !before(asked.answered.consul);
+            let failed = |sight: &Sight| !sight.errors().is_empty();
+            asked.short.is_some() && is_early && !self.seen(*number).any(failed)
         });
-        early.map(|asked| {
+        early.map(|(_, asked)| {
             let Both { consul, ours } = &asked.answered;
             format!(
                 "the time of a query for {:?}: {consul:?} and {ours:?}",
