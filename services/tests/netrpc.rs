@@ -289,16 +289,37 @@ async fn answers_that_nobody_takes_end_the_session() {
 }
 
 #[tokio::test]
-async fn the_end_inside_a_message_is_closed_without_an_answer() {
-    let sent = request(1, "Lab.Length", &string("hello"));
+async fn the_end_inside_a_header_is_closed_without_an_answer() {
+    let sent = request(1, "Lab.Length", b"");
     for cut in 1..sent.len() {
-        assert!(
-            serve(Config::default())
-                .exchange(&sent[..cut])
-                .await
-                .is_empty()
-        );
+        let said = serve(Config::default()).exchange(&sent[..cut]).await;
+        assert!(said.is_empty(), "cut at {cut}");
     }
+}
+
+/// As the real Consul does: its decoder reads a marker, a length and a payload each by itself.
+#[tokio::test]
+async fn the_end_inside_a_body_is_told_in_gos_words() {
+    // An array of a text of two bytes of length, a number of two bytes, and a short text.
+    let body = b"\x93\xda\0\x02ab\xcd\x01\x02\xa2yz";
+    let unexpected = [3, 5, 8, 11];
+    for cut in 0..body.len() {
+        let sent = request(1, "Lab.Length", &body[..cut]);
+        let text = if unexpected.contains(&cut) {
+            "unexpected EOF"
+        } else {
+            "EOF"
+        };
+        let said = serve(Config::default()).exchange(&sent).await;
+        assert_eq!(said, reply(1, "Lab.Length", text, b"\x80"), "cut at {cut}");
+    }
+    let said = serve(Config::default())
+        .exchange(&request(1, "Lab.Nope", b"\x93"))
+        .await;
+    assert_eq!(
+        said,
+        reply(1, "Lab.Nope", "rpc: can't find method Lab.Nope", b"\x80")
+    );
 }
 
 #[tokio::test]

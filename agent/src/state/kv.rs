@@ -72,7 +72,10 @@ impl KvTable {
         if prefix.is_empty() {
             return self.index();
         }
-        let buried = below(&self.stones, prefix).map(|(_, index)| *index).max();
+        // Consul looks for tombstones without the NULs at the end of the prefix.
+        let bare = prefix.iter().rposition(|byte| *byte != 0);
+        let bare = &prefix[..bare.map_or(0, |last| last + 1)];
+        let buried = below(&self.stones, bare).map(|(_, index)| *index).max();
         match newest.max(buried.unwrap_or(0)) {
             0 => self.index(),
             part => part,
@@ -116,13 +119,17 @@ impl KvTable {
 }
 
 /// The part of a table whose keys begin with `prefix`.
+///
+/// Consul's tables end every key with a NUL and look for prefixes in that: below a prefix that ends
+/// with one lies also the key that is the rest of it. It sorts directly before the others.
 fn below<'a, V>(
     table: &'a OrdMap<Bytes, V>,
     prefix: &'a [u8],
 ) -> impl Iterator<Item = (&'a Bytes, &'a V)> {
+    let whole = prefix.strip_suffix(b"\0");
     table
-        .range::<_, [u8]>((Included(prefix), Unbounded))
-        .take_while(move |(key, _)| key.starts_with(prefix))
+        .range::<_, [u8]>((Included(whole.unwrap_or(prefix)), Unbounded))
+        .take_while(move |(key, _)| key.starts_with(prefix) || Some(key.as_ref()) == whole)
 }
 
 fn keys_below<V>(table: &OrdMap<Bytes, V>, prefix: &[u8]) -> Vec<Bytes> {

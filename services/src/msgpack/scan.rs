@@ -224,6 +224,36 @@ impl Scanner {
     }
 }
 
+/// Whether a value that breaks off here does so between two reads of Go's decoder, which reads a marker,
+/// a length and a payload each by itself: between them it finds the end, and within one of them an
+/// unexpected end.
+pub(crate) fn breaks_between_reads(value: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(&first) = value.get(at) {
+        let Some(header) = Header::read(first, &value[at + 1..]) else {
+            return at + 1 == value.len();
+        };
+        let length = match header {
+            Header::Leaf(length) | Header::Container(length, _) => length,
+        };
+        if value.len() - at < length {
+            return at + header_size(first) == value.len();
+        }
+        at += length;
+    }
+    true
+}
+
+/// The bytes of a marker and of the length behind it, if there is one.
+fn header_size(first: u8) -> usize {
+    match first {
+        marker::BIN8 | marker::EXT8 | marker::RAW8 => 2,
+        marker::BIN16 | marker::EXT16 | marker::RAW16 => 3,
+        marker::BIN32 | marker::EXT32 | marker::RAW32 => 5,
+        _ => 1,
+    }
+}
+
 /// What the front of a value tells about it.
 enum Header {
     /// A value of so many bytes.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use oneport_proto::BoxError;
+use oneport_proto::{BoxError, Method};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     time::{Instant, timeout},
@@ -28,7 +28,7 @@ use super::{
     server::Shared,
     turn::{Turn, begin, finish, ready},
 };
-use crate::Conn;
+use crate::{Conn, msgpack::breaks_between_reads};
 
 /// One net/rpc session.
 pub(super) struct Session<S> {
@@ -263,16 +263,31 @@ where
             return Ok(false);
         };
         if chunk.is_empty() {
-            return match awaits {
-                Awaits::Start => Ok(false),
-                Awaits::Header | Awaits::Body => {
-                    Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
-                }
-            };
+            if awaits == Awaits::Start {
+                return Ok(false);
+            }
+            self.put_broken_off()?;
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
         self.read_at = Instant::now();
         self.parser.push(chunk);
         Ok(true)
+    }
+
+    /// Queues the answer to a request that the peer ended in the middle of: it may still be reading.
+    /// The method is not called, whatever it would say to a part of a body.
+    fn put_broken_off(&mut self) -> Result<(), BoxError> {
+        let Some(frame) = self.parser.broken_off() else {
+            return Ok(());
+        };
+        let methods = &self.shared.methods;
+        let fault = match methods.find(&frame.name) {
+            Method::Unknown(_) => methods.fault(&frame.name),
+            Method::Known(_) if breaks_between_reads(&frame.body) => Fault::Ended,
+            Method::Known(_) => Fault::BrokenOff,
+        };
+        let refused = face(tonic::Status::from(fault).into(), &frame.name);
+        self.put_error(&frame, &refused)
     }
 
     /// Throws away what the peer still sends, until it is silent or has sent too much: a socket
