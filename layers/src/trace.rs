@@ -15,7 +15,7 @@
 //! | `trace_id`, `parent_id`, `span_id` | W3C trace context: the trace, the caller's span and this one, if the caller sent any |
 //!
 //! # Trace context
-//! A caller's [`TraceContext`] comes with the [`Head`](oneport_proto::Head) where the protocol has
+//! A caller's [`TraceContext`] comes with the [`Head`] where the protocol has
 //! room for one: gRPC has, net/rpc has not. When a span is made, the head goes on with a `parent_id`
 //! of its own, so that what a handler passes on is below this span; when nobody is interested in
 //! spans, the head goes on as it came, and the call is transparent in its trace. W3C allows both.
