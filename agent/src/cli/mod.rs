@@ -12,10 +12,18 @@ mod kv;
 mod logs;
 mod man;
 mod output;
+mod reload;
+mod reloader;
 mod remote;
 mod rpc;
+mod settings;
 mod signals;
+mod socket;
+mod sources;
 mod token;
+mod top;
+mod top_view;
+mod validate;
 mod value;
 
 use std::{io, process::ExitCode};
@@ -39,6 +47,9 @@ enum Command {
     Agent(agent::Args),
     Rpc(rpc::Args),
     Kv(kv::Args),
+    Top(top::Args),
+    Validate(validate::Args),
+    Settings(settings::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -49,6 +60,8 @@ Examples:
   oneport kv put color/sky blue            write a key
   oneport kv get color/sky                 read it
   oneport kv watch --prefix color/         a line for each change
+  oneport validate /etc/oneport.d          check settings files
+  oneport top                              watch a running server
   oneport rpc Status.Leader                any method of any Consul server
 
 Exit codes:
@@ -82,6 +95,9 @@ impl Command {
             Command::Agent(args) => args.run(),
             Command::Rpc(args) => args.run(),
             Command::Kv(args) => args.run(),
+            Command::Top(args) => args.run(),
+            Command::Validate(args) => args.run(),
+            Command::Settings(args) => args.run(),
             Command::Completions(args) => args.run(),
             Command::Man(args) => args.run(),
         }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use oneport::proto::{
-    Head,
+    Access, Head, Resource,
     structs::{
         DirEntry, GoString, IndexedDirEntries, IndexedKeyList, KVSRequest, KeyListRequest,
-        KeyRequest, RaftIndex,
+        KeyRequest, QueryMeta, RaftIndex,
     },
 };
 use tonic::Status;
@@ -21,13 +21,19 @@ use crate::{
 /// decided, and false for the others.
 ///
 /// # Errors
-/// The datacenter is not this one, there is no key, or what applying the operation says.
-pub async fn apply(server: Arc<Server>, _: Head, request: KVSRequest) -> Result<bool, Status> {
+/// The datacenter is not this one, there is no key, the caller may not write it, or what applying
+/// the operation says.
+pub async fn apply(server: Arc<Server>, head: Head, request: KVSRequest) -> Result<bool, Status> {
     server.check_datacenter(&request.datacenter)?;
     let op = KvOp::named(request.op.as_bytes());
     if request.dir_ent.key.is_empty() && op != KvOp::DeleteTree {
         return Err(Status::invalid_argument("Must provide key"));
     }
+    let resource = match op {
+        KvOp::DeleteTree => Resource::KeyTree,
+        _ => Resource::Key,
+    };
+    head.may(Access::Write, resource, request.dir_ent.key.as_bytes())?;
     let command = Command::Kv(op, entry(request.dir_ent));
     server.log().propose(command).await.map_err(refuse)
 }
@@ -35,10 +41,10 @@ pub async fn apply(server: Arc<Server>, _: Head, request: KVSRequest) -> Result<
 /// `KVS.Get`: one key. No entry is no error; the query keeps waiting for it.
 ///
 /// # Errors
-/// The datacenter is not this one, or the key is empty.
+/// The datacenter is not this one, the key is empty, or the caller may not read it.
 pub async fn get(
     server: Arc<Server>,
-    _: Head,
+    head: Head,
     request: KeyRequest,
 ) -> Result<IndexedDirEntries, Status> {
     server.check_datacenter(&request.datacenter)?;
@@ -48,6 +54,7 @@ pub async fn get(
             "failed kvs lookup: index error: object is missing a value for this index",
         ));
     }
+    head.may(Access::Read, Resource::Key, &key)?;
     let watched = Target::Key(key.clone());
     let queries = server.queries();
     let answer = queries
@@ -67,18 +74,19 @@ pub async fn get(
     })
 }
 
-/// `KVS.List`: all keys that begin with the given one, and their values.
+/// `KVS.List`: all keys that begin with the given one and that the caller may read, and their values.
 ///
 /// # Errors
 /// The datacenter is not this one.
 pub async fn list(
     server: Arc<Server>,
-    _: Head,
+    head: Head,
     request: KeyRequest,
 ) -> Result<IndexedDirEntries, Status> {
     server.check_datacenter(&request.datacenter)?;
     let (prefix, options) = (request.key, request.query);
-    let listed = listed(&server, &options, &prefix).await;
+    let mut listed = listed(&server, &options, &prefix).await;
+    let filtered = filter(&head, &mut listed);
     let entries: Vec<_> = listed
         .entries
         .iter()
@@ -86,23 +94,27 @@ pub async fn list(
         .collect();
     Ok(IndexedDirEntries {
         entries: (!entries.is_empty()).then_some(entries),
-        meta: server.meta(listed.index),
+        meta: QueryMeta {
+            results_filtered_by_acls: filtered,
+            ..server.meta(listed.index)
+        },
     })
 }
 
-/// `KVS.ListKeys`: all keys that begin with a prefix, each cut behind the first separator that
-/// follows the prefix.
+/// `KVS.ListKeys`: all keys that begin with a prefix and that the caller may read, each cut behind
+/// the first separator that follows the prefix.
 ///
 /// # Errors
 /// The datacenter is not this one.
 pub async fn list_keys(
     server: Arc<Server>,
-    _: Head,
+    head: Head,
     request: KeyListRequest,
 ) -> Result<IndexedKeyList, Status> {
     server.check_datacenter(&request.datacenter)?;
     let prefix = request.prefix;
-    let listed = listed(&server, &request.query, &prefix).await;
+    let mut listed = listed(&server, &request.query, &prefix).await;
+    let filtered = filter(&head, &mut listed);
     let separator = request.separator.as_bytes();
     let mut keys: Vec<GoString> = listed
         .entries
@@ -116,7 +128,10 @@ pub async fn list_keys(
     keys.dedup();
     Ok(IndexedKeyList {
         keys: (!keys.is_empty()).then_some(keys),
-        meta: server.meta(listed.index),
+        meta: QueryMeta {
+            results_filtered_by_acls: filtered,
+            ..server.meta(listed.index)
+        },
     })
 }
 
@@ -142,6 +157,15 @@ async fn listed(
         index: answer.index,
         entries: answer.value,
     }
+}
+
+/// Leaves out what the caller may not read. Whether that was anything is told to callers with a token
+/// only, as Consul does: the others would learn what there is.
+fn filter(head: &Head, listed: &mut Listed) -> bool {
+    let all = listed.entries.len();
+    let may_read = |entry: &Arc<Entry>| head.may(Access::Read, Resource::Key, &entry.key).is_ok();
+    listed.entries.retain(may_read);
+    listed.entries.len() < all && head.token.is_some()
 }
 
 /// Where a key is cut: behind the first separator after the prefix, if there is one.
