@@ -26,3 +26,16 @@ async fn the_table_is_the_one_that_is_printed() {
         "README.md shows another table than:\n{table}"
     );
 }
+
+#[test]
+fn the_settings_are_settings() {
+    let (_, rest) = README.split_once("```json\n").unwrap();
+    let (json, _) = rest.split_once("```").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("readme.json");
+    std::fs::write(&file, json).unwrap();
+    let loaded = oneport_agent::config::load::load(&[file]).unwrap();
+    assert!(loaded.unused.is_empty(), "{:?}", loaded.unused);
+    assert_eq!(loaded.config.validate(), Ok(()));
+    assert!(loaded.config.acl.enabled);
+}
