@@ -24,7 +24,7 @@ use oneport::{
     },
     services::{Conn, Drainer, msgpack, netrpc},
 };
-use oneport_agent::{Agent, Config};
+use oneport_agent::{Agent, CallStack, Config};
 use serde::Serialize;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
@@ -525,16 +525,16 @@ async fn no_session_is_known() {
 }
 
 /// A client of an agent's methods, in place.
-async fn in_place() -> netrpc::Client<netrpc::Router> {
+async fn in_place() -> netrpc::Client<CallStack> {
     let config = Config {
         server_port: 0,
         ..Config::default()
     };
     let agent = Agent::bind(config).await.unwrap();
-    netrpc::Client::new(agent.router().clone())
+    netrpc::Client::new(agent.stack().clone())
 }
 
-async fn apply(client: &mut netrpc::Client<netrpc::Router>, op: &str, key: &str) {
+async fn apply(client: &mut netrpc::Client<CallStack>, op: &str, key: &str) {
     let mut change = KVSRequest {
         op: op.into(),
         ..KVSRequest::default()
@@ -544,11 +544,7 @@ async fn apply(client: &mut netrpc::Client<netrpc::Router>, op: &str, key: &str)
 }
 
 /// The index of a list, and how long a query for a higher one than `above` lasts.
-async fn list(
-    client: &mut netrpc::Client<netrpc::Router>,
-    prefix: &str,
-    above: u64,
-) -> (u64, Duration) {
+async fn list(client: &mut netrpc::Client<CallStack>, prefix: &str, above: u64) -> (u64, Duration) {
     let mut query = KeyRequest {
         key: prefix.into(),
         ..KeyRequest::default()

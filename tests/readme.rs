@@ -42,3 +42,16 @@ fn the_figures_are_those_that_were_measured() {
         assert!(measured, "BENCHMARKS.md has no {share} for {work}");
     }
 }
+
+#[test]
+fn the_settings_are_settings() {
+    let (_, rest) = README.split_once("```json\n").unwrap();
+    let (json, _) = rest.split_once("```").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("readme.json");
+    std::fs::write(&file, json).unwrap();
+    let loaded = oneport_agent::config::load::load(&[file]).unwrap();
+    assert!(loaded.unused.is_empty(), "{:?}", loaded.unused);
+    assert_eq!(loaded.config.validate(), Ok(()));
+    assert!(loaded.config.acl.enabled);
+}

@@ -40,14 +40,15 @@ impl KvTable {
 
     /// All entries whose key begins with `prefix`.
     pub fn list(&self, prefix: &[u8]) -> Listed {
-        self.list_as(prefix, Arc::clone)
+        self.list_as(prefix, |entry| Some(Arc::clone(entry)))
     }
 
-    /// What `make` makes of all entries whose key begins with `prefix`.
-    pub fn list_as<T>(&self, prefix: &[u8], make: impl Fn(&Arc<Entry>) -> T) -> Listed<T> {
+    /// What `make` makes of the entries whose key begins with `prefix`, of those that it makes
+    /// something of. All of them count for the index.
+    pub fn list_as<T>(&self, prefix: &[u8], make: impl Fn(&Arc<Entry>) -> Option<T>) -> Listed<T> {
         let mut newest = 0;
         let entries = below(&self.entries, prefix)
-            .map(|(_, entry)| {
+            .filter_map(|(_, entry)| {
                 newest = newest.max(entry.modify_index);
                 make(entry)
             })
