@@ -100,7 +100,7 @@ pub use config::{
     CONN_BURST, CONNS_PER_SECOND, ConfigError, GRACE, KEEPALIVE, LONGEST_GRACE, LONGEST_KEEPALIVE,
     ListenConfig, MAX_CONNS, MAX_CONNS_PER_SOURCE, MOST_CONNS_PER_SECOND,
 };
-pub use listen::{ListenError, Listener, Served};
+pub use listen::{ListenControl, ListenError, Listener, Served};
 pub use port::{MAX_ALPN_NAME, Mark, Port, PortBuilder, PortError, Unrouted};
 pub use sniff::{FIRST_BYTE_WITHIN, Outcome, Sniff, SniffError};
 pub use stack::{Everybody, Layers, Stack, StackConfig};

@@ -1,6 +1,6 @@
 //! Accepting connections, owning them, and the way down.
 
-use std::{collections::HashMap, future::poll_fn, io, net::SocketAddr, pin::pin};
+use std::{collections::HashMap, future::poll_fn, io, net::SocketAddr, pin::pin, time::Duration};
 
 use metrics::{counter, gauge};
 use oneport_layers::Source;
@@ -8,6 +8,7 @@ use oneport_proto::{BoxError, Peer, Session};
 use oneport_services::{AcceptFailure, Backoff, Conn, Drain, Protocol};
 use tokio::{
     select,
+    sync::watch,
     task::{Id, JoinError, JoinSet},
     time::{Instant, sleep_until, timeout},
 };
@@ -28,7 +29,36 @@ use crate::{
 #[derive(Debug)]
 pub struct Listener<A = TcpAccept> {
     accept: A,
-    config: ListenConfig,
+    config: watch::Sender<ListenConfig>,
+}
+
+/// Changes the limits of a listener while it serves.
+#[derive(Clone, Debug)]
+pub struct ListenControl {
+    config: watch::Sender<ListenConfig>,
+}
+
+impl ListenControl {
+    /// Makes these the limits, at once. Connections that are open stay, also where there are more
+    /// of them than there may be now. A new [`keepalive`](ListenConfig::keepalive) changes nothing:
+    /// the socket has it since it was bound.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: a setting that cannot hold; then nothing is changed.
+    pub fn set(&self, config: ListenConfig) -> Result<(), ConfigError> {
+        config.validate()?;
+        self.config.send_if_modified(|held| {
+            let changed = *held != config;
+            *held = config;
+            changed
+        });
+        Ok(())
+    }
+
+    /// The limits.
+    pub fn config(&self) -> ListenConfig {
+        self.config.borrow().clone()
+    }
 }
 
 /// Why there is no listener.
@@ -68,7 +98,7 @@ impl Listener {
     pub async fn bind(addr: SocketAddr, config: ListenConfig) -> Result<Listener, ListenError> {
         config.validate()?;
         match TcpAccept::bind(addr, config.keepalive).await {
-            Ok(accept) => Ok(Listener { accept, config }),
+            Ok(accept) => Listener::new(accept, config).map_err(Into::into),
             Err(source) => Err(ListenError::Bind { addr, source }),
         }
     }
@@ -86,7 +116,17 @@ impl<A: Accept> Listener<A> {
     /// [`ConfigError`]: a setting that cannot hold.
     pub fn new(accept: A, config: ListenConfig) -> Result<Listener<A>, ConfigError> {
         config.validate()?;
-        Ok(Listener { accept, config })
+        Ok(Listener {
+            accept,
+            config: watch::Sender::new(config),
+        })
+    }
+
+    /// What changes the limits later.
+    pub fn control(&self) -> ListenControl {
+        ListenControl {
+            config: self.config.clone(),
+        }
     }
 
     /// Serves every connection with a clone of `protocol`, each in a task that this future owns.
@@ -98,19 +138,23 @@ impl<A: Accept> Listener<A> {
     /// ends it.
     pub async fn serve(self, protocol: impl Protocol, drain: Drain) -> Served {
         let Listener { mut accept, config } = self;
-        let mut serving = Serving::new(protocol, drain.clone(), &config);
+        let mut changes = config.subscribe();
+        let mut serving = Serving::new(protocol, drain.clone(), &changes.borrow_and_update());
         let mut draining = pin!(drain.draining());
         loop {
             select! {
                 // The drain first; then places are given back before they are asked for.
                 biased;
                 () = &mut draining => break,
+                // The sender is here, so this is never an error.
+                Ok(()) = changes.changed() => serving.slots.set(&changes.borrow_and_update()),
                 Some(ended) = serving.tasks.join_next_with_id() => serving.ended(ended),
                 accepted = next(&mut accept, serving.pause_until) => serving.accepted(accepted),
             }
         }
         drop(accept);
-        serving.finish(&config).await
+        let grace = changes.borrow().grace;
+        serving.finish(grace).await
     }
 }
 
@@ -238,8 +282,8 @@ impl<P: Protocol> Serving<P> {
     }
 
     /// Waits for the connections that are left, then cuts them.
-    async fn finish(mut self, config: &ListenConfig) -> Served {
-        if timeout(config.grace, self.all_ended()).await.is_err() {
+    async fn finish(mut self, grace: Duration) -> Served {
+        if timeout(grace, self.all_ended()).await.is_err() {
             self.tasks.abort_all();
             self.all_ended().await;
         }

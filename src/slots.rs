@@ -198,6 +198,27 @@ mod tests {
     }
 
     #[test]
+    fn new_limits_hold_for_the_next_and_leave_the_others() {
+        let (mut slots, now) = slots(2, 2, 0, 0);
+        slots.take(source(1), now).unwrap();
+        slots.take(source(1), now).unwrap();
+        let config = |max_conns, max_conns_per_source| ListenConfig {
+            max_conns,
+            max_conns_per_source,
+            ..ListenConfig::default()
+        };
+        slots.set(&config(3, 1));
+        assert_eq!(slots.take(source(1), now), Err(Full::Source));
+        assert_eq!(slots.take(source(2), now), Ok(()));
+        slots.free(source(1));
+        assert_eq!(slots.take(source(1), now), Err(Full::Source));
+        slots.set(&config(1, 2));
+        assert_eq!(slots.take(source(1), now), Err(Full::Total));
+        slots.set(&config(3, 2));
+        assert_eq!(slots.take(source(1), now), Ok(()));
+    }
+
+    #[test]
     fn a_source_that_left_is_forgotten() {
         let (mut slots, now) = slots(0, 0, 10, 3);
         slots.take(source(1), now).unwrap();

@@ -16,7 +16,7 @@
 //!
 //! ```
 //! use oneport::proto::{BoxError, Class, Code, Head, Status};
-//! use oneport::services::netrpc::{Client, Router};
+//! use oneport::services::netrpc::{Router, Server};
 //! use oneport::{Everybody, Layers, Stack, StackConfig};
 //! use oneport::layers::bucket::{Limit, Rate};
 //!
@@ -26,11 +26,12 @@
 //! }
 //! let router = Router::builder(()).method("Greeter.Hello", Class::Read, hello).build()?;
 //!
+//! let methods = router.methods();
 //! let layers = Layers::new(&StackConfig::default(), Everybody::new());
 //! let stack: Stack<_, _> = layers.stack(router);
-//!
-//! // In this process as on the wire: `netrpc::Server::new(methods, stack)` serves the same.
-//! let mut client = Client::new(stack);
+//! // A row of a port; callers in this process meet the same layers.
+//! let server = Server::new(methods, stack);
+//! let mut client = server.client();
 //! let said: String = client.call("Greeter.Hello", "ann").await?;
 //! assert_eq!(said, "hello, ann");
 //!

@@ -5,18 +5,26 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
-use std::{collections::BTreeSet, future::Future, pin::Pin, time::Duration};
+use std::{
+    collections::BTreeSet,
+    future::Future,
+    io::{Read, Write},
+    pin::Pin,
+    time::Duration,
+};
 
 use bytes::BytesMut;
 use oneport::{
     CONN_BURST, ListenConfig, MAX_CONNS, MAX_CONNS_PER_SOURCE, Sniff,
     proto::{
         BoxError, Class, Head, Session,
-        structs::{DirEntry, IndexedDirEntries, KVSRequest, KeyRequest},
+        structs::{
+            DirEntry, IndexedDirEntries, IndexedKeyList, KVSRequest, KeyListRequest, KeyRequest,
+        },
     },
     services::{Conn, Drainer, msgpack, netrpc},
 };
-use oneport_agent::{Agent, Config};
+use oneport_agent::{Agent, CallStack, Config};
 use serde::Serialize;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
@@ -72,6 +80,10 @@ const PROBES: &[(&str, Probe)] = probes! {
     "D29" => a_fin_is_an_end,
     "D30" => the_last_struct_counts,
     "D31" => answers_have_to_be_taken,
+    "D32" => a_body_is_read_when_it_is_whole,
+    "D33" => an_odd_operation_is_told_in_unicode,
+    "D34" => a_key_shorter_than_its_prefix_is_listed,
+    "D35" => an_answer_is_not_reset,
 };
 
 #[tokio::test(start_paused = true)]
@@ -513,16 +525,16 @@ async fn no_session_is_known() {
 }
 
 /// A client of an agent's methods, in place.
-async fn in_place() -> netrpc::Client<netrpc::Router> {
+async fn in_place() -> netrpc::Client<CallStack> {
     let config = Config {
         server_port: 0,
         ..Config::default()
     };
     let agent = Agent::bind(config).await.unwrap();
-    netrpc::Client::new(agent.router().clone())
+    netrpc::Client::new(agent.stack().clone())
 }
 
-async fn apply(client: &mut netrpc::Client<netrpc::Router>, op: &str, key: &str) {
+async fn apply(client: &mut netrpc::Client<CallStack>, op: &str, key: &str) {
     let mut change = KVSRequest {
         op: op.into(),
         ..KVSRequest::default()
@@ -532,11 +544,7 @@ async fn apply(client: &mut netrpc::Client<netrpc::Router>, op: &str, key: &str)
 }
 
 /// The index of a list, and how long a query for a higher one than `above` lasts.
-async fn list(
-    client: &mut netrpc::Client<netrpc::Router>,
-    prefix: &str,
-    above: u64,
-) -> (u64, Duration) {
+async fn list(client: &mut netrpc::Client<CallStack>, prefix: &str, above: u64) -> (u64, Duration) {
     let mut query = KeyRequest {
         key: prefix.into(),
         ..KeyRequest::default()
@@ -651,4 +659,50 @@ async fn answers_have_to_be_taken() {
     peer.send(&get.repeat(4)).await;
     assert!(peer.serving.join_next().await.unwrap().unwrap().is_err());
     assert_eq!(begun.elapsed().as_secs(), 31);
+}
+
+async fn a_body_is_read_when_it_is_whole() {
+    // A list is no key, and its last value is to come.
+    let cut = request("KVS.Get", b"\x81\xa3Key\x93\x01\x02");
+    assert_eq!(lives(&[(0, &[&[0], cut.as_slice()].concat())]).await, 10);
+    let text = answer("KVS.Get", b"\x81\xa3Key\x93\x01\x02").await;
+    assert_eq!(text, "EOF");
+}
+
+async fn an_odd_operation_is_told_in_unicode() {
+    let odd = b"\x82\xa6DirEnt\x81\xa3Key\xa1k\xa2Op\xa2s\xff";
+    let text = answer("KVS.Apply", odd).await;
+    assert_eq!(text, "raft apply failed: Invalid KVS operation 's\u{fffd}'");
+}
+
+async fn a_key_shorter_than_its_prefix_is_listed() {
+    let mut client = in_place().await;
+    apply(&mut client, "set", "p").await;
+    let query = KeyListRequest {
+        prefix: "p\0".into(),
+        separator: "/".into(),
+        ..KeyListRequest::default()
+    };
+    let listed: IndexedKeyList = client.call("KVS.ListKeys", &query).await.unwrap();
+    assert_eq!(listed.keys, Some(vec!["p".into()]));
+}
+
+/// Only sockets tell a FIN from a RST, and their time is not the test's.
+async fn an_answer_is_not_reset() {
+    let ended = std::thread::spawn(|| {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let config = Config {
+            server_port: 0,
+            ..Config::default()
+        };
+        let agent = runtime.block_on(Agent::bind(config)).unwrap();
+        let mut peer = std::net::TcpStream::connect(agent.local_addr()).unwrap();
+        let unknown = [&[0], request("KVS.Nope", &[0x80]).as_slice(), &[0; 6000]].concat();
+        peer.write_all(&unknown).unwrap();
+        runtime.spawn(agent.run(std::future::pending::<()>()));
+        let mut reply = Vec::new();
+        peer.read_to_end(&mut reply).map(|_| reply)
+    });
+    let reply = ended.join().unwrap().unwrap();
+    assert_eq!(error_of(&reply), "rpc: can't find method KVS.Nope");
 }

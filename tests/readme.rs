@@ -26,3 +26,32 @@ async fn the_table_is_the_one_that_is_printed() {
         "README.md shows another table than:\n{table}"
     );
 }
+
+#[test]
+fn the_figures_are_those_that_were_measured() {
+    let page = include_str!("../BENCHMARKS.md");
+    let (before, _) = README.split_once("<!-- end of figures -->").unwrap();
+    let (_, figures) = before.rsplit_once("|---|--:|\n").unwrap();
+    assert!(figures.lines().count() >= 3, "README.md shows figures");
+    for figure in figures.lines() {
+        let mut cells = figure.split('|').map(str::trim);
+        let (work, share) = (cells.nth(1).unwrap(), cells.next().unwrap());
+        let measured = page
+            .lines()
+            .any(|row| row.starts_with(&format!("| {work} |")) && row.contains(share));
+        assert!(measured, "BENCHMARKS.md has no {share} for {work}");
+    }
+}
+
+#[test]
+fn the_settings_are_settings() {
+    let (_, rest) = README.split_once("```json\n").unwrap();
+    let (json, _) = rest.split_once("```").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("readme.json");
+    std::fs::write(&file, json).unwrap();
+    let loaded = oneport_agent::config::load::load(&[file]).unwrap();
+    assert!(loaded.unused.is_empty(), "{:?}", loaded.unused);
+    assert_eq!(loaded.config.validate(), Ok(()));
+    assert!(loaded.config.acl.enabled);
+}

@@ -47,7 +47,8 @@ fn few(burst: u32) -> Limit {
 async fn it_stands_in_front_of_the_agents_methods() {
     let agent = agent().await;
     let layers = Layers::new(&StackConfig::default(), Everybody::new());
-    let mut client = Client::new(layers.stack(agent.router().clone()));
+    let stack = layers.stack(agent.router().clone());
+    let mut client = Server::new(agent.router().methods(), stack).client();
     let leader: String = client
         .call("Status.Leader", &Empty::default())
         .await

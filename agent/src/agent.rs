@@ -3,16 +3,24 @@
 use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use oneport::{
-    ConfigError, ListenError, Listener, Port, PortError, Served, Sniff,
-    proto::wire::byte,
+    ConfigError, ListenError, Listener, Port, PortError, Served,
     services::{
         Drainer,
-        netrpc::{self, RouteError, Router},
-        yamux::Yamux,
+        netrpc::{RouteError, Router},
     },
 };
+use tower::{ServiceExt, service_fn};
 
-use crate::{config::Config, endpoints, server::Server, state::Reaper};
+use crate::{
+    admin::{Admin, AdminError, Doors, Reloads},
+    config::Config,
+    endpoints,
+    live::{CallStack, ChangeError, Live},
+    pid_file::{Claim, PidFile, PidFileError},
+    server::Server,
+    state::Reaper,
+    telemetry::Telemetry,
+};
 
 /// A server whose address is bound and that serves when it is [run](Agent::run).
 ///
@@ -47,11 +55,13 @@ use crate::{config::Config, endpoints, server::Server, state::Reaper};
 /// ```
 #[derive(Debug)]
 pub struct Agent {
-    config: Config,
     listener: Listener,
     server: Arc<Server>,
     router: Router,
     port: Port,
+    live: Live,
+    admin: Admin,
+    pid_file: Option<PidFile>,
 }
 
 /// Why there is no agent.
@@ -69,26 +79,48 @@ pub enum StartError {
     /// The port's table cannot be put together.
     #[error(transparent)]
     Port(#[from] PortError),
+    /// What stands in front of the methods cannot be put together.
+    #[error(transparent)]
+    Layers(#[from] ChangeError),
+    /// The admin socket or the address for metrics cannot be had.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The pid file cannot be written.
+    #[error(transparent)]
+    PidFile(#[from] PidFileError),
 }
 
 impl Agent {
-    /// Binds the address, then builds what is served there. Nothing runs yet: connections that come
-    /// early wait in the kernel.
+    /// Binds the addresses, then builds what is served there. Nothing runs yet: connections that
+    /// come early wait in the kernel. The pid file is there when this returns.
     ///
     /// # Errors
-    /// [`StartError`]: a setting that cannot hold, or an address that cannot be bound.
+    /// [`StartError`]: a setting that cannot hold, or an address or a file that cannot be had.
     pub async fn bind(config: Config) -> Result<Agent, StartError> {
         config.validate()?;
+        // Before anything is counted.
+        let telemetry = Telemetry::wanted(&config);
+        let pid_file = config.pid_file.as_deref().map(PidFile::claim).transpose()?;
         let listener = Listener::bind(config.listen_addr(), config.listen.clone()).await?;
         let address = config.advertised(listener.local_addr());
         let server = Arc::new(Server::new(&config, address));
         let router = endpoints::router(Arc::clone(&server))?;
-        Ok(Agent {
-            port: port(&config, &router)?,
+        let doors = Doors::open(&config).await?;
+        let live = Live::new(
             config,
+            router.clone(),
+            Arc::clone(&server),
+            listener.control(),
+        )?;
+        let admin = Admin::new(live.clone(), listener.local_addr(), telemetry, doors);
+        Ok(Agent {
+            pid_file: pid_file.map(Claim::write).transpose()?,
             listener,
             server,
             router,
+            port: live.port()?,
+            live,
+            admin,
         })
     }
 
@@ -97,9 +129,25 @@ impl Agent {
         self.listener.local_addr()
     }
 
-    /// The settings.
-    pub fn config(&self) -> &Config {
-        &self.config
+    /// Where metrics can be scraped by TCP, if anywhere.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.admin.metrics_addr()
+    }
+
+    /// The settings in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.live.config()
+    }
+
+    /// What changes settings while the agent runs.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// The reloads that the admin socket is asked for. Who takes them has to answer them; as long
+    /// as nobody does, they are refused.
+    pub fn reloads(&mut self) -> Reloads {
+        self.admin.reloads()
     }
 
     /// The port's table: what is served by which first byte.
@@ -107,7 +155,14 @@ impl Agent {
         &self.port
     }
 
-    /// The methods, for callers in this process.
+    /// The methods behind all layers, for callers in this process: what holds for the port holds
+    /// for them.
+    pub fn stack(&self) -> &CallStack {
+        self.live.stack()
+    }
+
+    /// The methods alone, for hosts that put layers of their own before them. Somebody has to say
+    /// who calls, or little is granted.
     pub fn router(&self) -> &Router {
         &self.router
     }
@@ -120,20 +175,23 @@ impl Agent {
     /// Serves until `shutdown`, then drains: queries that wait are answered at once, nothing new is
     /// accepted, and connections have the listener's grace time to finish. Dropping the future ends
     /// everything at once.
+    ///
+    /// The admin socket answers to the end, and then it is gone, and the pid file with it.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Served {
         let Agent {
-            config,
             listener,
             server,
-            port,
+            live,
+            admin,
+            pid_file: _removed_at_the_end,
             ..
         } = self;
-        let tombstones = &config.tombstones;
+        let tombstones = live.config().tombstones.clone();
         let log = Arc::clone(server.log());
         let reaping = Reaper::new(log, tombstones.ttl, tombstones.granularity).run();
         let drainer = Drainer::new();
-        let sniff = Sniff::new(port).within(config.first_byte);
-        let serving = listener.serve(sniff, drainer.handle());
+        let entry = service_fn(move |conn| live.entry().oneshot(conn));
+        let serving = listener.serve(entry, drainer.handle());
         let stopping = async {
             shutdown.await;
             server.queries().end();
@@ -142,34 +200,7 @@ impl Agent {
         tokio::select! {
             (served, ()) = async { tokio::join!(serving, stopping) } => served,
             never = reaping => match never {},
+            never = admin.serve(drainer.handle()) => match never {},
         }
     }
-}
-
-/// What is served by which first byte, in the order of the bytes. What Consul serves and we do not
-/// yet is named; every other byte is closed as an unknown one.
-fn port(config: &Config, router: &Router) -> Result<Port, PortError> {
-    let netrpc = netrpc::Server::new(router.methods(), router.clone());
-    let settings = netrpc::Config {
-        default_wait: config.queries.default_time,
-        max_wait: config.queries.max_time,
-        ..config.netrpc.clone()
-    };
-    let single = netrpc.clone().config(settings.clone());
-    // On a stream silence and stalled writes are the session's to bound.
-    let stream = netrpc.config(netrpc::Config {
-        first_request: None,
-        write_stall: None,
-        ..settings
-    });
-    let multi = Yamux::new(stream).config(config.yamux.clone());
-    Port::builder()
-        .tag(byte::RPC_SINGLE, "net/rpc", single)
-        .unserved(byte::RAFT, "raft")
-        .unserved(byte::TLS, "tls")
-        .tag(byte::RPC_MULTI, "net/rpc over yamux", multi)
-        .unserved(byte::SNAPSHOT, "snapshot")
-        .unserved(byte::TLS_INSECURE, "tls without certificate")
-        .unserved(byte::GRPC, "grpc")
-        .build()
 }

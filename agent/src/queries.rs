@@ -2,13 +2,18 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
-use metrics::{counter, gauge};
+use arc_swap::ArcSwap;
+use metrics::{Counter, counter, gauge};
 use oneport::proto::structs::{GoDuration, QueryOptions};
 use tokio::{
-    sync::{Semaphore, SemaphorePermit, watch},
+    sync::watch,
     time::{Instant, sleep_until},
 };
 
@@ -33,19 +38,26 @@ pub struct Answer<T> {
 /// Runs reads, those that wait among them, and bounds how many wait.
 #[derive(Debug)]
 pub struct Queries {
-    config: QueryConfig,
-    places: Semaphore,
+    config: ArcSwap<QueryConfig>,
+    blocking: AtomicUsize,
     ended: watch::Sender<bool>,
+    run: Counter,
 }
 
 impl Queries {
     /// With these limits.
     pub fn new(config: QueryConfig) -> Queries {
         Queries {
-            places: Semaphore::new(config.max_blocking.min(Semaphore::MAX_PERMITS)),
-            config,
+            config: ArcSwap::from_pointee(config),
+            blocking: AtomicUsize::new(0),
             ended: watch::Sender::new(false),
+            run: counter!("rpc.query"),
         }
+    }
+
+    /// Makes these the limits. Queries that wait keep the time that they were given.
+    pub fn set(&self, config: QueryConfig) {
+        self.config.store(Arc::new(config));
     }
 
     /// Answers all queries that wait, and from now on every other, with what there is.
@@ -55,22 +67,23 @@ impl Queries {
 
     /// How many queries wait.
     pub fn blocking(&self) -> usize {
-        self.config.max_blocking - self.places.available_permits()
+        self.blocking.load(Relaxed)
     }
 
     /// Reads once; or, if `options` name an index, until what is read has a higher one, the time is
     /// up or the server ends its queries. Then the answer is what there is, which is no error.
     ///
     /// This server is its own cluster: it leads as long as it lives, so that every read is as
-    /// consistent as any. Dropping the future ends the watch and gives the place back.
+    /// consistent as any. Dropping the future ends the watch and gives the place back. `target` is
+    /// what a query that waits watches; it is asked of no other.
     pub async fn run<T>(
         &self,
         store: &Store,
         options: &QueryOptions,
-        target: Target,
+        target: impl FnOnce() -> Target,
         read: impl Fn(&Snapshot) -> Answer<T>,
     ) -> Answer<T> {
-        counter!("rpc.query").increment(1);
+        self.run.increment(1);
         let read = || {
             let snapshot = store.snapshot();
             let mut answer = read(&snapshot);
@@ -81,7 +94,8 @@ impl Queries {
             return read().0;
         }
         match self.place() {
-            Some(_place) => self.wait(store, options, target, read).await,
+            // In a box, so that those that do not wait carry no room for it.
+            Some(_place) => Box::pin(self.wait(store, options, target(), read)).await,
             None => read().0,
         }
     }
@@ -126,9 +140,10 @@ impl Queries {
 
     /// How long to wait if `asked` is wished and `random` is drawn.
     fn time(&self, asked: GoDuration, random: u64) -> Duration {
+        let config = self.config.load();
         let time = match asked.to_std() {
-            None | Some(Duration::ZERO) => self.config.default_time,
-            Some(asked) => asked.min(self.config.max_time),
+            None | Some(Duration::ZERO) => config.default_time,
+            Some(asked) => asked.min(config.max_time),
         };
         // The random number as a fraction: 0 is none of it, the largest is nearly all.
         let sixteenth = (time / 16).as_nanos();
@@ -137,19 +152,21 @@ impl Queries {
     }
 
     fn place(&self) -> Option<Place<'_>> {
-        let permit = self.places.try_acquire().ok()?;
+        let most = self.config.load().max_blocking;
+        let one_more = |taken| (taken < most).then_some(taken + 1);
+        let taken = self.blocking.fetch_update(Relaxed, Relaxed, one_more);
+        taken.ok()?;
         gauge!("rpc.queries_blocking").increment(1);
-        Some(Place { _permit: permit })
+        Some(Place(&self.blocking))
     }
 }
 
 /// A waiting query's place; given back when it is dropped.
-struct Place<'a> {
-    _permit: SemaphorePermit<'a>,
-}
+struct Place<'a>(&'a AtomicUsize);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
         gauge!("rpc.queries_blocking").decrement(1);
     }
 }
@@ -183,6 +200,30 @@ mod tests {
         assert_eq!(time(-1, 0), Duration::from_secs(300));
         assert_eq!(time(i64::MAX, 0), Duration::from_secs(600));
         assert!(time(i64::MAX, u64::MAX) < Duration::from_secs(638));
+    }
+
+    #[test]
+    fn new_limits_count_for_the_next_query() {
+        let queries = Queries::new(QueryConfig {
+            max_blocking: 1,
+            ..QueryConfig::default()
+        });
+        let first = queries.place().unwrap();
+        assert!(queries.place().is_none());
+        let set = |max_blocking| QueryConfig {
+            max_blocking,
+            default_time: Duration::from_secs(1),
+            ..QueryConfig::default()
+        };
+        queries.set(set(2));
+        let second = queries.place().unwrap();
+        assert_eq!(queries.time(GoDuration(0), 0), Duration::from_secs(1));
+        queries.set(set(1));
+        drop(first);
+        assert!(queries.place().is_none());
+        drop(second);
+        assert!(queries.place().is_some());
+        assert_eq!(queries.blocking(), 0);
     }
 
     #[test]

@@ -124,7 +124,7 @@ async fn in_process_callers_meet_the_same_methods() {
         ..Config::default()
     };
     let agent = Agent::bind(config).await.unwrap();
-    let mut client = Client::new(agent.router().clone());
+    let mut client = Client::new(agent.stack().clone());
     let leader: String = client
         .call("Status.Leader", &Empty::default())
         .await

@@ -125,6 +125,33 @@ async fn lists_are_in_bytewise_order_and_keys_are_cut() {
     assert_eq!(list(&server, "zzz/", now()).await.entries, None);
 }
 
+/// Consul's tables end keys with a NUL, and prefixes are looked for in that.
+#[tokio::test]
+async fn the_end_of_a_key_is_below_a_prefix_too() {
+    let server = server();
+    for name in ["p", "p\0", "p\0x", "p0", "q"] {
+        set(&server, name, "v").await;
+    }
+    let below = |prefix: &'static str| {
+        let server = Arc::clone(&server);
+        async move { names(&list_keys(&server, prefix, "", now()).await) }
+    };
+    assert_eq!(below("p\0").await, ["p", "p\0", "p\0x"]);
+    assert_eq!(below("p\0\0").await, ["p\0"]);
+    delete(&server, "delete-tree", "p\0").await;
+    assert_eq!(below("p").await, ["p0"]);
+    // Tombstones are looked for without the NUL: p0's is below this prefix too.
+    let index = |prefix: &'static str| {
+        let server = Arc::clone(&server);
+        async move { list(&server, prefix, now()).await.meta.index }
+    };
+    delete(&server, "delete", "p0").await;
+    let buried = index("p0").await;
+    set(&server, "q", "w").await;
+    assert_eq!(index("p\0\0").await, buried);
+    assert_eq!(index("r\0").await, buried + 1, "the table's");
+}
+
 #[tokio::test]
 async fn list_indexes_remember_deletions() {
     let server = server();

@@ -18,6 +18,7 @@ use crate::Refusable;
 /// the call was abandoned.
 pub trait Guard: End {
     /// Runs one step of the call, which may panic.
+    #[inline]
     fn around<T>(&mut self, step: impl FnOnce() -> T) -> T {
         step()
     }
@@ -43,6 +44,7 @@ pin_project! {
 
 impl<F, G: Guard> Guarded<F, G> {
     /// Makes the call under `guard`.
+    #[inline]
     pub fn begin(mut guard: G, call: impl FnOnce() -> F) -> Guarded<F, G> {
         Guarded {
             call: Refusable::passed(guard.around(call)),

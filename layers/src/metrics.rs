@@ -50,28 +50,29 @@
 //!
 //! [`Head`]: oneport_proto::Head
 
+mod row;
+mod table;
+
 use std::{
-    collections::HashMap,
     fmt,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
-    time::Duration,
 };
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use oneport_proto::{
-    BoxError, Call, Class, End, Family, Head, MAX_METHODS, Method, Refusal, Reply,
-};
+use oneport_proto::{BoxError, Call, End, Head, Refusal, Reply};
 use tokio::time::Instant;
 use tonic::Code;
 use tower::{Layer, Service};
 
+use self::{
+    row::{Leader, Row},
+    table::Table,
+};
 use crate::{
     guard::{Guard, Guarded},
-    label::{self, CODES, REFUSALS},
     refusable::head,
 };
 pub use crate::{
@@ -211,6 +212,7 @@ impl Record {
 }
 
 impl Guard for Record {
+    #[inline]
     fn around<T>(&mut self, step: impl FnOnce() -> T) -> T {
         // What a panic leaves behind is written down like this, whoever drops it and when.
         self.code = Code::Internal;
@@ -260,205 +262,4 @@ fn refusal_of(error: &BoxError) -> Option<&Refusal> {
         link = error.source();
     }
     None
-}
-
-/// Whether this server leads, as far as the layer was told.
-#[derive(Clone, Copy)]
-enum Leader {
-    Unreported,
-    No,
-    Yes,
-}
-
-impl Leader {
-    const fn at(place: usize) -> Leader {
-        match place {
-            1 => Leader::No,
-            2 => Leader::Yes,
-            _ => Leader::Unreported,
-        }
-    }
-
-    const fn label(self) -> &'static str {
-        match self {
-            Leader::Unreported => "unreported",
-            Leader::No => "false",
-            Leader::Yes => "true",
-        }
-    }
-
-    const fn place(self) -> usize {
-        match self {
-            Leader::Unreported => 0,
-            Leader::No => 1,
-            Leader::Yes => 2,
-        }
-    }
-}
-
-/// The handles of one method.
-struct Row {
-    method: Method,
-    calls: Counter,
-    in_flight: Gauge,
-    /// By whether the call asked to wait.
-    duration: [OnceLock<Histogram>; 2],
-    errors: [OnceLock<Counter>; CODES],
-    refused: [OnceLock<Counter>; REFUSALS],
-    /// By leader, whether it was an error, and whether it asked to wait.
-    consul: [[[OnceLock<Histogram>; 2]; 2]; 3],
-}
-
-impl Row {
-    fn new(method: Method) -> Row {
-        let (protocol, name) = (method.family().name(), method.name());
-        Row {
-            method,
-            calls: counter!(CALLS, "protocol" => protocol, "method" => name),
-            in_flight: gauge!(IN_FLIGHT, "protocol" => protocol, "method" => name),
-            duration: Default::default(),
-            errors: Default::default(),
-            refused: Default::default(),
-            consul: Default::default(),
-        }
-    }
-
-    fn ended(&self, code: Code, took: Duration, blocking: bool, leader: Leader) {
-        self.duration(blocking).record(took.as_secs_f64());
-        if code != Code::Ok {
-            self.error(code);
-        }
-        if self.method.family() == Family::NetRpc {
-            let errored = code != Code::Ok;
-            let consul = self.consul(errored, blocking, leader);
-            consul.record(took.as_secs_f64() * 1000.0);
-        }
-    }
-
-    fn duration(&self, blocking: bool) -> &Histogram {
-        self.duration[usize::from(blocking)].get_or_init(|| {
-            histogram!(
-                DURATION,
-                "protocol" => self.method.family().name(),
-                "method" => self.method.name(),
-                "blocking" => truth(blocking),
-            )
-        })
-    }
-
-    fn error(&self, code: Code) {
-        let (place, name) = label::code(code);
-        let errors = self.errors[place].get_or_init(|| {
-            counter!(
-                ERRORS,
-                "protocol" => self.method.family().name(),
-                "method" => self.method.name(),
-                "code" => name,
-            )
-        });
-        errors.increment(1);
-    }
-
-    fn refused(&self, refusal: &Refusal) {
-        let (place, name) = label::refusal(refusal);
-        let refused = self.refused[place].get_or_init(|| {
-            counter!(
-                REFUSED,
-                "protocol" => self.method.family().name(),
-                "method" => self.method.name(),
-                "reason" => name,
-            )
-        });
-        refused.increment(1);
-    }
-
-    fn consul(&self, errored: bool, blocking: bool, leader: Leader) -> &Histogram {
-        let place = &self.consul[leader.place()][usize::from(errored)][usize::from(blocking)];
-        place.get_or_init(|| {
-            histogram!(
-                CONSUL_CALL,
-                "method" => self.method.name(),
-                "errored" => truth(errored),
-                "request_type" => request_type(self.method),
-                "rpc_type" => "net/rpc",
-                "leader" => leader.label(),
-                "blocking" => truth(blocking),
-            )
-        })
-    }
-}
-
-const fn truth(value: bool) -> &'static str {
-    if value { "true" } else { "false" }
-}
-
-const fn request_type(method: Method) -> &'static str {
-    match method {
-        Method::Known(info) => match info.class {
-            Class::Read => "read",
-            Class::Write => "write",
-            Class::Exempt => "unreported",
-        },
-        Method::Unknown(_) => "unreported",
-    }
-}
-
-/// How many rows are made room for at a time.
-const CHUNK: usize = 64;
-/// Enough chunks for all methods and, behind them, [`MethodInfo::accept`](oneport_proto::MethodInfo::accept).
-const CHUNKS: usize = MAX_METHODS / CHUNK + 1;
-
-/// The rows of all methods, by id: found without a lock.
-struct Table {
-    known: Box<[OnceLock<Box<Chunk>>]>,
-    unknown: Unknown,
-}
-
-/// The rows of unknown methods, one for each protocol.
-#[derive(Default)]
-struct Unknown {
-    connection: OnceLock<Arc<Row>>,
-    netrpc: OnceLock<Arc<Row>>,
-    grpc: OnceLock<Arc<Row>>,
-    drpc: OnceLock<Arc<Row>>,
-    /// By the names that hosts gave their protocols: a handful.
-    host: Mutex<HashMap<&'static str, Arc<Row>>>,
-}
-
-type Chunk = [OnceLock<Arc<Row>>; CHUNK];
-
-impl Table {
-    fn new() -> Table {
-        Table {
-            known: (0..CHUNKS).map(|_| OnceLock::new()).collect(),
-            unknown: Unknown::default(),
-        }
-    }
-
-    fn row(&self, method: Method) -> Arc<Row> {
-        let place = match method {
-            Method::Known(info) => {
-                let chunk = self.known[info.id / CHUNK]
-                    .get_or_init(|| Box::new(std::array::from_fn(|_| OnceLock::new())));
-                &chunk[info.id % CHUNK]
-            }
-            Method::Unknown(Family::Connection) => &self.unknown.connection,
-            Method::Unknown(Family::NetRpc) => &self.unknown.netrpc,
-            Method::Unknown(Family::Grpc) => &self.unknown.grpc,
-            Method::Unknown(Family::Drpc) => &self.unknown.drpc,
-            Method::Unknown(Family::Host(name)) => return self.unknown.host(name, method),
-        };
-        Arc::clone(place.get_or_init(|| Arc::new(Row::new(method))))
-    }
-}
-
-impl Unknown {
-    fn host(&self, name: &'static str, method: Method) -> Arc<Row> {
-        // A recorder that panicked while a row was made left the map as it was.
-        let mut rows = self.host.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(
-            rows.entry(name)
-                .or_insert_with(|| Arc::new(Row::new(method))),
-        )
-    }
 }

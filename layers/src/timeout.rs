@@ -156,8 +156,9 @@ pin_project! {
         #[pin]
         call: Refusable<F>,
         deadline: Option<Instant>,
-        #[pin]
-        timer: Option<Sleep>,
+        // In a box of its own: in place it would make every call's future larger, and moving that
+        // costs the many calls that never pend more than the box costs the few that do.
+        timer: Option<Pin<Box<Sleep>>>,
     }
 }
 
@@ -179,22 +180,18 @@ where
     type Output = Result<T, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+        let this = self.project();
         if let Poll::Ready(outcome) = this.call.poll(cx) {
             return Poll::Ready(outcome);
         }
         let Some(deadline) = *this.deadline else {
             return Poll::Pending;
         };
-        if this.timer.is_none() {
-            this.timer.set(Some(sleep_until(deadline)));
-        }
-        match this.timer.as_pin_mut() {
-            Some(timer) => timer
-                .poll(cx)
-                .map(|()| Err(Status::from(Refusal::Timeout).into())),
-            None => Poll::Pending,
-        }
+        let timer = this
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let up = timer.as_mut().poll(cx);
+        up.map(|()| Err(Status::from(Refusal::Timeout).into()))
     }
 }
 

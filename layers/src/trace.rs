@@ -15,7 +15,7 @@
 //! | `trace_id`, `parent_id`, `span_id` | W3C trace context: the trace, the caller's span and this one, if the caller sent any |
 //!
 //! # Trace context
-//! A caller's [`TraceContext`] comes with the [`Head`](oneport_proto::Head) where the protocol has
+//! A caller's [`TraceContext`] comes with the [`Head`] where the protocol has
 //! room for one: gRPC has, net/rpc has not. When a span is made, the head goes on with a `parent_id`
 //! of its own, so that what a handler passes on is below this span; when nobody is interested in
 //! spans, the head goes on as it came, and the call is transparent in its trace. W3C allows both.
@@ -45,7 +45,7 @@ use crate::{
 pub const TARGET: &str = "oneport::call";
 
 /// Opens a span for every call: see the [module](self).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TraceLayer;
 
 impl TraceLayer {
@@ -64,7 +64,7 @@ impl<S> Layer<S> for TraceLayer {
 }
 
 /// A service with a span around each of its calls: see the [module](self).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Trace<S> {
     inner: S,
 }
@@ -167,7 +167,11 @@ fn fresh_id() -> [u8; 8] {
 }
 
 impl Guard for Spanned {
+    #[inline]
     fn around<T>(&mut self, step: impl FnOnce() -> T) -> T {
+        if self.span.is_disabled() {
+            return step();
+        }
         self.code = Code::Internal;
         let done = self.span.in_scope(step);
         self.code = Code::Cancelled;

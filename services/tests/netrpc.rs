@@ -14,7 +14,7 @@ use bytes::Bytes;
 use oneport_proto::{BoxError, Class, Head, Session};
 use oneport_services::{
     Conn, Drainer,
-    netrpc::{CallError, Channel, Client, Config, Reply, Request, Router, Server},
+    netrpc::{CallError, Channel, Client, Config, Methods, Reply, Request, Router, Server},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
@@ -289,16 +289,37 @@ async fn answers_that_nobody_takes_end_the_session() {
 }
 
 #[tokio::test]
-async fn the_end_inside_a_message_is_closed_without_an_answer() {
-    let sent = request(1, "Lab.Length", &string("hello"));
+async fn the_end_inside_a_header_is_closed_without_an_answer() {
+    let sent = request(1, "Lab.Length", b"");
     for cut in 1..sent.len() {
-        assert!(
-            serve(Config::default())
-                .exchange(&sent[..cut])
-                .await
-                .is_empty()
-        );
+        let said = serve(Config::default()).exchange(&sent[..cut]).await;
+        assert!(said.is_empty(), "cut at {cut}");
     }
+}
+
+/// As the real Consul does: its decoder reads a marker, a length and a payload each by itself.
+#[tokio::test]
+async fn the_end_inside_a_body_is_told_in_gos_words() {
+    // An array of a text of two bytes of length, a number of two bytes, and a short text.
+    let body = b"\x93\xda\0\x02ab\xcd\x01\x02\xa2yz";
+    let unexpected = [3, 5, 8, 11];
+    for cut in 0..body.len() {
+        let sent = request(1, "Lab.Length", &body[..cut]);
+        let text = if unexpected.contains(&cut) {
+            "unexpected EOF"
+        } else {
+            "EOF"
+        };
+        let said = serve(Config::default()).exchange(&sent).await;
+        assert_eq!(said, reply(1, "Lab.Length", text, b"\x80"), "cut at {cut}");
+    }
+    let said = serve(Config::default())
+        .exchange(&request(1, "Lab.Nope", b"\x93"))
+        .await;
+    assert_eq!(
+        said,
+        reply(1, "Lab.Nope", "rpc: can't find method Lab.Nope", b"\x80")
+    );
 }
 
 #[tokio::test]
@@ -342,6 +363,25 @@ async fn token_and_wait_reach_the_head() {
     };
     let got = serve(config).exchange(&request(1, "Lab.Token", body)).await;
     assert_eq!(got, reply(1, "Lab.Token", "", b"\x92\xa3abc\xcc\xaa"));
+}
+
+#[tokio::test]
+async fn a_call_in_this_process_has_the_head_that_it_has_on_the_wire() {
+    let heads = service_fn(|request: Request| async move {
+        let head = request.head;
+        let token = head.token.map(|token| token.secret().to_vec());
+        let token = String::from_utf8(token.unwrap_or_default()).unwrap();
+        let wait = head.wait.unwrap_or_default().as_millis();
+        let told = format!("{} {token} {wait}", head.method.name());
+        Ok::<_, BoxError>(Reply::value(told))
+    });
+    let methods = Methods::new([("Lab.Heads", Class::Write)]).unwrap();
+    let mut client = Server::new(methods, heads).client();
+    let body = b"\x83\xacMaxQueryTime\xce\x3b\x9a\xca\x00\xadMinQueryIndex\x07\xa5Token\xa3abc";
+    let told = client.call_raw("Lab.Heads", Bytes::from_static(body)).await;
+    assert!(told.unwrap().ends_with(b"Lab.Heads abc 1062"));
+    let told = client.call_raw("Lab.Other", Bytes::from_static(body)).await;
+    assert!(told.unwrap().ends_with(b"unknown  0"));
 }
 
 /// A string body of `len` bytes in all, header included.

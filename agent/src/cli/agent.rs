@@ -1,17 +1,21 @@
 //! `oneport agent`.
 
-use std::{fmt::Write, net::IpAddr, path::PathBuf};
+use std::{fmt::Write, path::PathBuf};
 
 use oneport::Served;
 use tokio::sync::oneshot;
 
 use super::{
     exit::{Exit, Failure},
-    logs::{self, Level},
-    output,
-    signals::Signals,
+    logs::Logs,
+    output, reload,
+    reloader::{Reloader, tell_unused},
+    signals::{Hangups, Signals},
+    socket::default_socket,
+    sources::{Gathered, Sources, by_flag},
 };
 use crate::{
+    admin::AdminError,
     agent::{Agent, StartError},
     config::Config,
 };
@@ -19,53 +23,76 @@ use crate::{
 /// Run a server.
 ///
 /// It speaks Consul's RPC on one port, and says on stdout where that is and what it serves there.
-/// Logs go to stderr. The first SIGINT or SIGTERM drains it: queries that wait are answered,
-/// connections have five seconds to finish, and the exit code is 0. A second one ends it at once.
+/// Logs go to stderr. Settings come from flags and from files; `oneport settings` lists them all.
+/// SIGHUP makes it read its files again, as `oneport agent reload` does. The first SIGINT or SIGTERM
+/// drains it: queries that wait are answered, connections have five seconds to finish, and the exit
+/// code is 0. A second one ends it at once.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Examples:
   oneport agent --dev                               at 127.0.0.1:8300
   oneport agent --dev --server-port 0               at any free port, which is printed
-  oneport agent --dev --bind 0.0.0.0 --advertise 10.0.0.7 --datacenter dc2 --log-json")]
+  oneport agent --dev --config-file /etc/oneport.d  with the settings in that directory
+  oneport agent --dev --bind 0.0.0.0 --advertise 10.0.0.7 --datacenter dc2 --log-json
+  oneport agent reload                              read the files again"
+)]
 pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Reload(reload::Args),
+}
+
+#[derive(Debug, clap::Args)]
+struct Serve {
     /// Keep everything in memory, as a cluster of one. There is no other mode yet.
     #[arg(long)]
     dev: bool,
-    /// The address to listen at.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
-    bind: IpAddr,
-    /// The port to listen at; 0 is any that is free.
-    #[arg(long, value_name = "PORT", default_value_t = 8300)]
-    server_port: u16,
-    /// The address that others are told [default: the one that is bound].
-    #[arg(long, value_name = "ADDR")]
-    advertise: Option<IpAddr>,
-    /// The node's name.
-    #[arg(long, value_name = "NAME", default_value = "oneport")]
-    node: String,
-    /// The datacenter's name.
-    #[arg(long, value_name = "NAME", default_value = "dc1")]
-    datacenter: String,
     /// Where to keep data. Not possible yet: --dev keeps it in memory.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// How much to log [default: what RUST_LOG says, else info].
-    #[arg(long, value_name = "LEVEL")]
-    log_level: Option<Level>,
-    /// Log JSON, an object a line.
-    #[arg(long)]
-    log_json: bool,
+    #[command(flatten)]
+    sources: Sources,
 }
 
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
+        match self.command {
+            Some(Command::Reload(args)) => args.run(),
+            None => self.serve.run(),
+        }
+    }
+}
+
+impl Serve {
+    fn run(self) -> Result<(), Failure> {
         self.check()?;
-        logs::start(self.log_level, self.log_json);
+        let Gathered {
+            mut config,
+            unused,
+            socket_named,
+        } = self.sources.gather()?;
+        let logs = Logs::start(config.log_level, config.log_json);
+        tell_unused(&unused);
+        if !socket_named {
+            config.admin_socket = default_socket(config.server_port);
+        }
+        let reloader = Reloader {
+            sources: self.sources,
+            logs,
+        };
         tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .map_err(|error| super::runtime(&error))?
-            .block_on(serve(self.config()))
+            .block_on(serve(config, reloader))
     }
 
     /// What cannot be done yet is refused, not ignored.
@@ -83,23 +110,15 @@ impl Args {
         }
         Ok(())
     }
-
-    fn config(self) -> Config {
-        Config {
-            node: self.node,
-            datacenter: self.datacenter,
-            bind: self.bind,
-            server_port: self.server_port,
-            advertise: self.advertise,
-            ..Config::default()
-        }
-    }
 }
 
-async fn serve(config: Config) -> Result<(), Failure> {
+async fn serve(config: Config, reloader: Reloader) -> Result<(), Failure> {
     // Before anything is promised: a signal that comes early counts.
     let mut signals = Signals::install()?;
-    let agent = Agent::bind(config).await.map_err(|error| refuse(&error))?;
+    let mut hangups = Hangups::install()?;
+    let mut agent = Agent::bind(config).await.map_err(|error| refuse(&error))?;
+    let mut reloads = agent.reloads();
+    let live = agent.live().clone();
     tell(&greeting(&agent));
     let (drain, drained) = oneshot::channel::<()>();
     let serving = agent.run(async {
@@ -113,9 +132,18 @@ async fn serve(config: Config) -> Result<(), Failure> {
         let _ended = drain.send(());
         signals.next().await;
     };
+    let reloading = async {
+        loop {
+            tokio::select! {
+                () = hangups.next() => drop(reloader.reload(&live).await),
+                asked = reloads.next() => asked.answer(reloader.reload(&live).await),
+            }
+        }
+    };
     tokio::select! {
         served = serving => tell(&farewell(served)),
         () = signalled => tell("ended at once"),
+        () = reloading => {}
     }
     Ok(())
 }
@@ -132,6 +160,12 @@ fn greeting(agent: &Agent) -> String {
     let _ = writeln!(text, "listening on {}", agent.local_addr());
     let _ = writeln!(text, "node {}", config.node);
     let _ = writeln!(text, "datacenter {}", config.datacenter);
+    if let Some(path) = &config.admin_socket {
+        let _ = writeln!(text, "admin socket {}", path.display());
+    }
+    if let Some(addr) = agent.metrics_addr() {
+        let _ = writeln!(text, "metrics at http://{addr}/metrics");
+    }
     let _ = write!(text, "{}", agent.port());
     text.trim_end().to_owned()
 }
@@ -146,16 +180,9 @@ fn farewell(served: Served) -> String {
 
 fn refuse(error: &StartError) -> Failure {
     let exit = match error {
-        StartError::Listen(oneport::ListenError::Bind { .. }) => Exit::Unreachable,
-        StartError::Config(config) => {
-            // On the command line the field has the name of its flag.
-            let flag = config.field.replace(['.', '_'], "-");
-            let message = format!(
-                "--{flag} is {}, but it must be {}",
-                config.value, config.limit
-            );
-            return Failure::new(Exit::Usage, message);
-        }
+        StartError::Listen(oneport::ListenError::Bind { .. })
+        | StartError::Admin(AdminError::Bind { .. }) => Exit::Unreachable,
+        StartError::Config(config) => return Failure::new(Exit::Usage, by_flag(config)),
         _ => Exit::Usage,
     };
     Failure::caused(exit, error)
@@ -170,24 +197,12 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Alone {
         #[command(flatten)]
-        args: Args,
+        args: Serve,
     }
 
-    fn args(line: &str) -> Args {
+    fn args(line: &str) -> Serve {
         let words = std::iter::once("agent").chain(line.split_whitespace());
         Alone::try_parse_from(words).unwrap().args
-    }
-
-    #[test]
-    fn flags_become_settings() {
-        let line = "--dev --bind ::1 --server-port 0 --node n1 --datacenter dc2";
-        let config = args(line).config();
-        assert_eq!(config.listen_addr().to_string(), "[::1]:0");
-        assert_eq!(
-            (config.node.as_str(), config.datacenter.as_str()),
-            ("n1", "dc2")
-        );
-        assert_eq!(args("--dev").config(), Config::default());
     }
 
     #[test]
@@ -201,15 +216,6 @@ mod tests {
                 .starts_with("--data-dir is /var/lib/oneport, but")
         );
         assert!(refused("").message().contains("--dev"));
-    }
-
-    #[tokio::test]
-    async fn a_bad_setting_is_refused_by_its_flag() {
-        let config = args("--dev --node a/b").config();
-        let failure = refuse(&Agent::bind(config).await.unwrap_err());
-        assert_eq!(failure.exit(), Exit::Usage);
-        let text = r#"--node is "a/b", but it must be 1 to 128 of a-z, A-Z, 0-9, - and _"#;
-        assert_eq!(failure.message(), text);
     }
 
     #[test]

@@ -61,6 +61,11 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// Several things that happened.
+    pub(super) fn all(exit: Exit, lines: &[String]) -> Failure {
+        Failure::new(exit, lines.join("\nerror: "))
+    }
+
     pub(super) fn new(exit: Exit, message: impl Into<String>) -> Failure {
         Failure {
             exit,
@@ -83,6 +88,18 @@ impl Failure {
             cause = error.source();
         }
         Failure::new(exit, message)
+    }
+
+    /// With what it is about before it.
+    #[must_use]
+    pub(super) fn about(self, what: &str) -> Failure {
+        Failure::new(self.exit, format!("{what}: {}", self.message))
+    }
+
+    /// Everything that happened, each by itself.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let lines = self.message.split("\nerror: ");
+        lines.map(str::to_owned).collect()
     }
 
     pub(super) fn exit(&self) -> Exit {

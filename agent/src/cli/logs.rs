@@ -2,54 +2,45 @@
 
 use std::io::{self, IsTerminal};
 
-use clap::ValueEnum;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Registry, layer::SubscriberExt, reload, util::SubscriberInitExt,
+};
 
-/// How much is logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Level {
-    /// Nothing.
-    Off,
-    /// What went wrong here.
-    Error,
-    /// What may go wrong.
-    Warn,
-    /// What an operator wants to see.
-    Info,
-    /// What a developer wants to see.
-    Debug,
-    /// Everything.
-    Trace,
-}
+use crate::config::Level;
 
-impl Level {
-    fn directive(self) -> &'static str {
-        match self {
-            Level::Off => "off",
-            Level::Error => "error",
-            Level::Warn => "warn",
-            Level::Info => "info",
-            Level::Debug => "debug",
-            Level::Trace => "trace",
-        }
+/// Changes how much is logged.
+#[derive(Clone, Debug)]
+pub(super) struct Logs(reload::Handle<EnvFilter, Registry>);
+
+impl Logs {
+    /// Logs to stderr from now on: at `level`, else as `RUST_LOG` says, else what an operator wants.
+    pub(super) fn start(level: Option<Level>, json: bool) -> Logs {
+        let (filter, handle) = reload::Layer::new(filter(level));
+        let logs = tracing_subscriber::fmt::layer()
+            .with_ansi(io::stderr().is_terminal())
+            .with_writer(io::stderr);
+        let registry = tracing_subscriber::registry().with(filter);
+        // An error means that somebody logs already.
+        let _started = if json {
+            registry.with(logs.json()).try_init()
+        } else {
+            registry.with(logs).try_init()
+        };
+        Logs(handle)
+    }
+
+    /// Logs this much from now on.
+    pub(super) fn set(&self, level: Option<Level>) {
+        // An error means that somebody else logs.
+        let _set = self.0.reload(filter(level));
     }
 }
 
-/// Logs to stderr from now on: at `level`, else as `RUST_LOG` says, else what an operator wants.
-pub(super) fn start(level: Option<Level>, json: bool) {
-    let filter = match level {
-        Some(level) => EnvFilter::new(level.directive()),
-        None => EnvFilter::try_from_default_env()
-            .unwrap_or_else(|_| EnvFilter::new(Level::Info.directive())),
-    };
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr);
-    // An error means that somebody logs already.
-    let _started = if json {
-        logs.json().try_init()
-    } else {
-        logs.try_init()
-    };
+fn filter(level: Option<Level>) -> EnvFilter {
+    match level {
+        Some(level) => EnvFilter::new(level.name()),
+        None => {
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(Level::Info.name()))
+        }
+    }
 }

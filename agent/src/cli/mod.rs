@@ -13,10 +13,18 @@ mod kv;
 mod logs;
 mod man;
 mod output;
+mod reload;
+mod reloader;
 mod remote;
 mod rpc;
+mod settings;
 mod signals;
+mod socket;
+mod sources;
 mod token;
+mod top;
+mod top_view;
+mod validate;
 mod value;
 
 use std::{io, process::ExitCode};
@@ -41,6 +49,9 @@ enum Command {
     Rpc(rpc::Args),
     Kv(kv::Args),
     Bench(Box<bench::Args>),
+    Top(top::Args),
+    Validate(validate::Args),
+    Settings(settings::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -51,6 +62,8 @@ Examples:
   oneport kv put color/sky blue            write a key
   oneport kv get color/sky                 read it
   oneport kv watch --prefix color/         a line for each change
+  oneport validate /etc/oneport.d          check settings files
+  oneport top                              watch a running server
   oneport rpc Status.Leader                any method of any Consul server
   oneport bench --transport yamux          how fast it answers
 
@@ -86,6 +99,9 @@ impl Command {
             Command::Rpc(args) => args.run(),
             Command::Kv(args) => args.run(),
             Command::Bench(args) => args.run(),
+            Command::Top(args) => args.run(),
+            Command::Validate(args) => args.run(),
+            Command::Settings(args) => args.run(),
             Command::Completions(args) => args.run(),
             Command::Man(args) => args.run(),
         }

@@ -1,12 +1,12 @@
 //! `KVS.*`: keys and values.
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use oneport::proto::{
-    Head,
+    Access, Head, Resource,
     structs::{
         DirEntry, GoString, IndexedDirEntries, IndexedKeyList, KVSRequest, KeyListRequest,
-        KeyRequest, RaftIndex,
+        KeyRequest, QueryMeta, QueryOptions, RaftIndex,
     },
 };
 use tonic::Status;
@@ -14,20 +14,26 @@ use tonic::Status;
 use crate::{
     queries::Answer,
     server::Server,
-    state::{ApplyError, Command, Entry, KvOp, Listed, Target},
+    state::{ApplyError, Command, Entry, KvOp, Target},
 };
 
 /// `KVS.Apply`: changes a key, or all keys below one. The reply is what a conditional operation
 /// decided, and false for the others.
 ///
 /// # Errors
-/// The datacenter is not this one, there is no key, or what applying the operation says.
-pub async fn apply(server: Arc<Server>, _: Head, request: KVSRequest) -> Result<bool, Status> {
+/// The datacenter is not this one, there is no key, the caller may not write it, or what applying
+/// the operation says.
+pub async fn apply(server: Arc<Server>, head: Head, request: KVSRequest) -> Result<bool, Status> {
     server.check_datacenter(&request.datacenter)?;
     let op = KvOp::named(request.op.as_bytes());
     if request.dir_ent.key.is_empty() && op != KvOp::DeleteTree {
         return Err(Status::invalid_argument("Must provide key"));
     }
+    let resource = match op {
+        KvOp::DeleteTree => Resource::KeyTree,
+        _ => Resource::Key,
+    };
+    head.may(Access::Write, resource, request.dir_ent.key.as_bytes())?;
     let command = Command::Kv(op, entry(request.dir_ent));
     server.log().propose(command).await.map_err(refuse)
 }
@@ -35,10 +41,10 @@ pub async fn apply(server: Arc<Server>, _: Head, request: KVSRequest) -> Result<
 /// `KVS.Get`: one key. No entry is no error; the query keeps waiting for it.
 ///
 /// # Errors
-/// The datacenter is not this one, or the key is empty.
+/// The datacenter is not this one, the key is empty, or the caller may not read it.
 pub async fn get(
     server: Arc<Server>,
-    _: Head,
+    head: Head,
     request: KeyRequest,
 ) -> Result<IndexedDirEntries, Status> {
     server.check_datacenter(&request.datacenter)?;
@@ -48,7 +54,8 @@ pub async fn get(
             "failed kvs lookup: index error: object is missing a value for this index",
         ));
     }
-    let watched = Target::Key(key.clone());
+    head.may(Access::Read, Resource::Key, &key)?;
+    let watched = || Target::Key(key.clone());
     let queries = server.queries();
     let answer = queries
         .run(server.store(), &request.query, watched, |snapshot| {
@@ -67,80 +74,98 @@ pub async fn get(
     })
 }
 
-/// `KVS.List`: all keys that begin with the given one, and their values.
+/// `KVS.List`: all keys that begin with the given one and that the caller may read, and their values.
 ///
 /// # Errors
 /// The datacenter is not this one.
 pub async fn list(
     server: Arc<Server>,
-    _: Head,
+    head: Head,
     request: KeyRequest,
 ) -> Result<IndexedDirEntries, Status> {
     server.check_datacenter(&request.datacenter)?;
     let (prefix, options) = (request.key, request.query);
-    let listed = listed(&server, &options, &prefix).await;
-    let entries: Vec<_> = listed
-        .entries
-        .iter()
-        .map(|entry| dir_entry(entry))
-        .collect();
+    let listed = listed(&server, &head, &options, &prefix, |entry| dir_entry(entry)).await;
     Ok(IndexedDirEntries {
-        entries: (!entries.is_empty()).then_some(entries),
-        meta: server.meta(listed.index),
+        entries: (!listed.entries.is_empty()).then_some(listed.entries),
+        meta: QueryMeta {
+            results_filtered_by_acls: listed.filtered,
+            ..server.meta(listed.index)
+        },
     })
 }
 
-/// `KVS.ListKeys`: all keys that begin with a prefix, each cut behind the first separator that
-/// follows the prefix.
+/// `KVS.ListKeys`: all keys that begin with a prefix and that the caller may read, each cut behind
+/// the first separator that follows the prefix.
 ///
 /// # Errors
 /// The datacenter is not this one.
 pub async fn list_keys(
     server: Arc<Server>,
-    _: Head,
+    head: Head,
     request: KeyListRequest,
 ) -> Result<IndexedKeyList, Status> {
     server.check_datacenter(&request.datacenter)?;
     let prefix = request.prefix;
-    let listed = listed(&server, &request.query, &prefix).await;
     let separator = request.separator.as_bytes();
-    let mut keys: Vec<GoString> = listed
-        .entries
-        .iter()
-        .map(|entry| {
-            let end = cut(&entry.key, prefix.len(), separator);
-            entry.key.slice(..end).into()
-        })
-        .collect();
+    let cut_key = |entry: &Arc<Entry>| {
+        let end = cut(&entry.key, prefix.len(), separator);
+        GoString::from(entry.key.slice(..end))
+    };
+    let listed = listed(&server, &head, &request.query, &prefix, cut_key).await;
+    let mut keys = listed.entries;
     // The keys are in order, so what is cut alike is side by side.
     keys.dedup();
     Ok(IndexedKeyList {
         keys: (!keys.is_empty()).then_some(keys),
-        meta: server.meta(listed.index),
+        meta: QueryMeta {
+            results_filtered_by_acls: listed.filtered,
+            ..server.meta(listed.index)
+        },
     })
 }
 
-/// A list that is empty counts as found: its index moves only with what it lists or listed.
-async fn listed(
+/// The part of a list that its caller may see.
+struct Seen<T> {
+    index: u64,
+    entries: Vec<T>,
+    /// Whether something was left out. Told to callers with a token only, as Consul does: the
+    /// others would learn what there is.
+    filtered: bool,
+}
+
+/// What `make` makes of the entries below a prefix that the caller may read. A list that is empty
+/// counts as found: its index moves only with what it lists or listed.
+async fn listed<T>(
     server: &Server,
-    options: &oneport::proto::structs::QueryOptions,
+    head: &Head,
+    options: &QueryOptions,
     prefix: &GoString,
-) -> Listed {
-    let watched = Target::Prefix(prefix.clone().into_bytes());
+    make: impl Fn(&Arc<Entry>) -> T,
+) -> Seen<T> {
+    let watched = || Target::Prefix(prefix.clone().into_bytes());
+    let may_read = |entry: &Arc<Entry>| head.may(Access::Read, Resource::Key, &entry.key).is_ok();
     let queries = server.queries();
     let answer = queries
         .run(server.store(), options, watched, |snapshot| {
-            let listed = snapshot.kv().list(prefix.as_bytes());
+            let left_out = Cell::new(false);
+            let listed = snapshot.kv().list_as(prefix.as_bytes(), |entry| {
+                let readable = may_read(entry);
+                left_out.set(left_out.get() || !readable);
+                readable.then(|| make(entry))
+            });
             Answer {
                 index: listed.index,
                 found: true,
-                value: listed.entries,
+                value: (listed.entries, left_out.get()),
             }
         })
         .await;
-    Listed {
+    let (entries, left_out) = answer.value;
+    Seen {
         index: answer.index,
-        entries: answer.value,
+        entries,
+        filtered: left_out && head.token.is_some(),
     }
 }
 

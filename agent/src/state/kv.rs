@@ -24,12 +24,12 @@ pub struct KvTable {
 
 /// The keys below a prefix, in the order of their bytes, and the index of that part of the table.
 #[derive(Clone, Debug, Default)]
-pub struct Listed {
+pub struct Listed<T = Arc<Entry>> {
     /// The highest index of any entry or tombstone below the prefix; that of the whole table if
     /// there are none, or if the prefix is empty.
     pub index: u64,
-    /// The entries.
-    pub entries: Vec<Arc<Entry>>,
+    /// The entries, or what was made of them.
+    pub entries: Vec<T>,
 }
 
 impl KvTable {
@@ -40,12 +40,21 @@ impl KvTable {
 
     /// All entries whose key begins with `prefix`.
     pub fn list(&self, prefix: &[u8]) -> Listed {
-        let entries: Vec<_> = below(&self.entries, prefix)
-            .map(|(_, entry)| Arc::clone(entry))
+        self.list_as(prefix, |entry| Some(Arc::clone(entry)))
+    }
+
+    /// What `make` makes of the entries whose key begins with `prefix`, of those that it makes
+    /// something of. All of them count for the index.
+    pub fn list_as<T>(&self, prefix: &[u8], make: impl Fn(&Arc<Entry>) -> Option<T>) -> Listed<T> {
+        let mut newest = 0;
+        let entries = below(&self.entries, prefix)
+            .filter_map(|(_, entry)| {
+                newest = newest.max(entry.modify_index);
+                make(entry)
+            })
             .collect();
-        let newest = entries.iter().map(|entry| entry.modify_index).max();
         Listed {
-            index: self.part_index(prefix, newest.unwrap_or(0)),
+            index: self.part_index(prefix, newest),
             entries,
         }
     }
@@ -64,7 +73,10 @@ impl KvTable {
         if prefix.is_empty() {
             return self.index();
         }
-        let buried = below(&self.stones, prefix).map(|(_, index)| *index).max();
+        // Consul looks for tombstones without the NULs at the end of the prefix.
+        let bare = prefix.iter().rposition(|byte| *byte != 0);
+        let bare = &prefix[..bare.map_or(0, |last| last + 1)];
+        let buried = below(&self.stones, bare).map(|(_, index)| *index).max();
         match newest.max(buried.unwrap_or(0)) {
             0 => self.index(),
             part => part,
@@ -108,13 +120,17 @@ impl KvTable {
 }
 
 /// The part of a table whose keys begin with `prefix`.
+///
+/// Consul's tables end every key with a NUL and look for prefixes in that: below a prefix that ends
+/// with one lies also the key that is the rest of it. It sorts directly before the others.
 fn below<'a, V>(
     table: &'a OrdMap<Bytes, V>,
     prefix: &'a [u8],
 ) -> impl Iterator<Item = (&'a Bytes, &'a V)> {
+    let whole = prefix.strip_suffix(b"\0");
     table
-        .range::<_, [u8]>((Included(prefix), Unbounded))
-        .take_while(move |(key, _)| key.starts_with(prefix))
+        .range::<_, [u8]>((Included(whole.unwrap_or(prefix)), Unbounded))
+        .take_while(move |(key, _)| key.starts_with(prefix) || Some(key.as_ref()) == whole)
 }
 
 fn keys_below<V>(table: &OrdMap<Bytes, V>, prefix: &[u8]) -> Vec<Bytes> {

@@ -123,7 +123,9 @@ impl Tables {
         }
         for key in changed {
             concerned.extend(self.keys.get(key).map(|slot| Arc::clone(&slot.notify)));
-            self.prefixes_of(key, |slot| concerned.push(Arc::clone(&slot.notify)));
+            // As the table has it: a prefix may end with the NUL that ends a key there.
+            let ended = [key, b"\0".as_slice()].concat();
+            self.prefixes_of(&ended, |slot| concerned.push(Arc::clone(&slot.notify)));
         }
         // A deleted tree concerns the same prefix with every key: once is enough.
         concerned.sort_unstable_by_key(Arc::as_ptr);
@@ -184,6 +186,14 @@ mod tests {
         assert!(woken(Target::Prefix("a/".into()), &["a/"]));
         assert!(woken(Target::Prefix("".into()), &["z"]));
         assert!(!woken(Target::Prefix("a/".into()), &["a", "b/", "aa"]));
+    }
+
+    #[test]
+    fn the_end_of_a_key_is_below_a_prefix_too() {
+        assert!(woken(Target::Prefix("a\0".into()), &["a"]));
+        assert!(woken(Target::Prefix("a\0".into()), &["a\0b"]));
+        assert!(!woken(Target::Prefix("a\0".into()), &["b"]));
+        assert!(!woken(Target::Prefix("a\0\0".into()), &["a"]));
     }
 
     #[test]

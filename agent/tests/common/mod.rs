@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use oneport::proto::{
-    Class, Family, Head, Method, MethodInfo, Session,
+    Class, Everything, Family, Head, Identity, Method, MethodInfo, Session,
     structs::{
         DirEntry, IndexedDirEntries, IndexedKeyList, KVSRequest, KeyListRequest, KeyRequest,
         QueryOptions, RaftIndex,
@@ -26,7 +26,16 @@ pub(crate) fn with(config: Config) -> Arc<Server> {
     Arc::new(Server::new(&config, "127.0.0.1:8300".parse().unwrap()))
 }
 
+/// A caller who may do everything.
 pub(crate) fn head() -> Head {
+    let head = unknown();
+    let everybody = Identity::with_grants("test", Arc::new(Everything));
+    head.identity.set(everybody).unwrap();
+    head
+}
+
+/// A caller of whom nobody said who it is.
+pub(crate) fn unknown() -> Head {
     let method = MethodInfo::intern(Family::NetRpc, "Test.Call", Class::Read).unwrap();
     let now = tokio::time::Instant::now();
     Head::new(Method::Known(method), Session::in_process(), now)

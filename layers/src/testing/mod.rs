@@ -37,6 +37,7 @@
 //! ```
 
 mod checks;
+mod drive;
 mod ping;
 mod probe;
 mod step;

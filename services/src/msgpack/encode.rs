@@ -79,13 +79,19 @@ struct Open<'e, 'a> {
 }
 
 impl Open<'_, '_> {
+    #[inline]
     fn part<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
         self.count += 1;
         value.serialize(&mut *self.encoder)
     }
 
-    fn field<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), EncodeError> {
-        write::raw(self.encoder.out, key.as_bytes())?;
+    #[inline(always)]
+    fn field<T: Serialize + ?Sized>(
+        &mut self,
+        key: &'static str,
+        value: &T,
+    ) -> Result<(), EncodeError> {
+        write::name(self.encoder.out, key)?;
         self.part(value)
     }
 
@@ -113,6 +119,7 @@ impl<'e, 'a> ser::Serializer for &'e mut Encoder<'a> {
         false
     }
 
+    #[inline]
     fn serialize_bool(self, value: bool) -> Result<(), EncodeError> {
         write::bool(self.out, value);
         Ok(())
@@ -130,6 +137,7 @@ impl<'e, 'a> ser::Serializer for &'e mut Encoder<'a> {
         self.serialize_i64(value.into())
     }
 
+    #[inline]
     fn serialize_i64(self, value: i64) -> Result<(), EncodeError> {
         write::int(self.out, value);
         Ok(())
@@ -154,6 +162,7 @@ impl<'e, 'a> ser::Serializer for &'e mut Encoder<'a> {
         self.serialize_u64(value.into())
     }
 
+    #[inline]
     fn serialize_u64(self, value: u64) -> Result<(), EncodeError> {
         write::uint(self.out, value);
         Ok(())
@@ -181,6 +190,7 @@ impl<'e, 'a> ser::Serializer for &'e mut Encoder<'a> {
         write::raw(self.out, value.as_bytes())
     }
 
+    #[inline]
     fn serialize_bytes(self, value: &[u8]) -> Result<(), EncodeError> {
         write::raw(self.out, value)
     }
@@ -310,6 +320,7 @@ macro_rules! fields {
             type Ok = ();
             type Error = EncodeError;
 
+            #[inline(always)]
             fn serialize_field<T: Serialize + ?Sized>(
                 &mut self,
                 key: &'static str,

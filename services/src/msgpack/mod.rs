@@ -84,6 +84,7 @@ pub use encode::encode;
 pub use error::{DecodeError, EncodeError};
 pub use marker::ValueType;
 pub use read::{Decoder, MAX_DEPTH};
+pub(crate) use scan::breaks_between_reads;
 pub use scan::{Limits, MAX_ELEMENTS, ScanError, Scanner};
 
 #[cfg(test)]

@@ -130,26 +130,42 @@ impl Scanner {
     /// An error is final.
     pub fn scan(&mut self, value: &[u8]) -> Result<Option<usize>, ScanError> {
         self.check_size()?;
-        while self.owed > 0 {
+        loop {
+            self.pass_short(value)?;
+            if self.owed == 0 {
+                return Ok((self.at <= value.len()).then_some(self.at));
+            }
             let Some(&first) = value.get(self.at) else {
                 return Ok(None);
             };
-            // The two that are met most come first: a branch that is guessed right costs less than a
-            // table that is looked up.
-            match first {
-                marker::FIXRAW..=marker::FIXRAW_MAX => {
-                    self.leaf(usize::from(first - marker::FIXRAW) + 1)?;
-                }
-                0..=marker::FIXINT_MAX | marker::NEGINT.. | marker::NIL..=marker::TRUE => {
-                    self.leaf(1)?;
-                }
-                _ => match Header::read(first, &value[self.at + 1..]) {
-                    Some(header) => self.pass(header)?,
-                    None => return Ok(None),
-                },
+            match Header::read(first, &value[self.at + 1..]) {
+                Some(header) => self.pass(header)?,
+                None => return Ok(None),
             }
         }
-        Ok((self.at <= value.len()).then_some(self.at))
+    }
+
+    /// Moves behind values that tell all by their marker, up to the end of what holds them. They are
+    /// most of all values, so this is the loop that has to be tight.
+    #[inline]
+    fn pass_short(&mut self, value: &[u8]) -> Result<(), ScanError> {
+        let (mut at, mut owed) = (self.at, self.owed);
+        while owed > 0
+            && let Some(&first) = value.get(at)
+        {
+            at += match first {
+                marker::FIXRAW..=marker::FIXRAW_MAX => usize::from(first - marker::FIXRAW) + 1,
+                0..=marker::FIXINT_MAX | marker::NEGINT.. | marker::NIL..=marker::TRUE => 1,
+                _ => break,
+            };
+            owed -= 1;
+            (self.at, self.owed) = (at, owed);
+            self.check_size()?;
+            if self.open.floor == owed {
+                self.open.ascend(owed);
+            }
+        }
+        Ok(())
     }
 
     /// Moves behind a header, and behind its payload if it has one.
@@ -205,6 +221,36 @@ impl Scanner {
             return Err(ScanError::Size { seen, limit });
         }
         Ok(())
+    }
+}
+
+/// Whether a value that breaks off here does so between two reads of Go's decoder, which reads a marker,
+/// a length and a payload each by itself: between them it finds the end, and within one of them an
+/// unexpected end.
+pub(crate) fn breaks_between_reads(value: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(&first) = value.get(at) {
+        let Some(header) = Header::read(first, &value[at + 1..]) else {
+            return at + 1 == value.len();
+        };
+        let length = match header {
+            Header::Leaf(length) | Header::Container(length, _) => length,
+        };
+        if value.len() - at < length {
+            return at + header_size(first) == value.len();
+        }
+        at += length;
+    }
+    true
+}
+
+/// The bytes of a marker and of the length behind it, if there is one.
+fn header_size(first: u8) -> usize {
+    match first {
+        marker::BIN8 | marker::EXT8 | marker::RAW8 => 2,
+        marker::BIN16 | marker::EXT16 | marker::RAW16 => 3,
+        marker::BIN32 | marker::EXT32 | marker::RAW32 => 5,
+        _ => 1,
     }
 }
 

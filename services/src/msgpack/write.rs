@@ -6,12 +6,18 @@ use super::error::EncodeError;
 use super::marker;
 
 /// Writes an integer without a sign.
+#[inline]
 pub(crate) fn uint(out: &mut BytesMut, value: u64) {
+    match u8::try_from(value) {
+        Ok(small) if small <= marker::FIXINT_MAX => out.put_u8(small),
+        _ => long_uint(out, value),
+    }
+}
+
+#[inline(never)]
+fn long_uint(out: &mut BytesMut, value: u64) {
     if let Ok(small) = u8::try_from(value) {
-        if small > marker::FIXINT_MAX {
-            out.put_u8(marker::U8);
-        }
-        out.put_u8(small);
+        marked(out, marker::U8, [small]);
     } else if let Ok(value) = u16::try_from(value) {
         marked(out, marker::U16, value.to_be_bytes());
     } else if let Ok(value) = u32::try_from(value) {
@@ -41,15 +47,43 @@ pub(crate) fn int(out: &mut BytesMut, value: i64) {
     }
 }
 
+/// The longest string whose length is in its marker.
+const SHORT: usize = (marker::FIXRAW_MAX - marker::FIXRAW) as usize;
+
 /// Writes a string or bytes, which are the same here.
+#[inline]
 pub(crate) fn raw(out: &mut BytesMut, bytes: &[u8]) -> Result<(), EncodeError> {
     match u8::try_from(bytes.len()) {
-        Ok(short) if short <= marker::FIXRAW_MAX - marker::FIXRAW => {
-            out.reserve(bytes.len() + 1);
+        Ok(short) if bytes.len() <= SHORT => {
             out.put_u8(marker::FIXRAW | short);
+            out.extend_from_slice(bytes);
+            Ok(())
         }
-        _ => header(out, marker::RAW16, marker::RAW32, bytes.len())?,
+        _ => long_raw(out, bytes),
     }
+}
+
+/// Writes the name of a field. It is a constant where this is inlined: marker and name become one
+/// copy of a length that is known, which is no call.
+#[inline(always)]
+pub(crate) fn name(out: &mut BytesMut, name: &'static str) -> Result<(), EncodeError> {
+    let length = name.len();
+    match u8::try_from(length) {
+        Ok(short) if length <= SHORT => {
+            let mut marked = [0; 1 + SHORT];
+            marked[0] = marker::FIXRAW | short;
+            marked[1..=length].copy_from_slice(name.as_bytes());
+            out.extend_from_slice(&marked[..=length]);
+            Ok(())
+        }
+        _ => long_raw(out, name.as_bytes()),
+    }
+}
+
+#[inline(never)]
+fn long_raw(out: &mut BytesMut, bytes: &[u8]) -> Result<(), EncodeError> {
+    out.reserve(5 + bytes.len());
+    header(out, marker::RAW16, marker::RAW32, bytes.len())?;
     out.extend_from_slice(bytes);
     Ok(())
 }

@@ -37,20 +37,20 @@ pub fn asked(_method: &MethodInfo, body: &[u8]) -> Asked {
 }
 
 /// Calls `entry` with the raw key and value bytes of each entry of a map.
+#[inline]
 fn each_entry<'a>(body: &'a [u8], mut entry: impl FnMut(&'a [u8], &'a [u8])) {
-    let Some((mut left, mut rest)) = map_len(body) else {
+    let Some((len, mut rest)) = map_len(body) else {
         return;
     };
-    while left > 0 {
-        let Some((key, after)) = split(rest) else {
+    for _ in 0..len {
+        let Some((key, after)) = split_key(rest) else {
             return;
         };
         let Some((value, after)) = split(after) else {
             return;
         };
-        entry(raw(key).unwrap_or_default(), value);
+        entry(key, value);
         rest = after;
-        left -= 1;
     }
 }
 
@@ -67,21 +67,39 @@ fn map_len(body: &[u8]) -> Option<(usize, &[u8])> {
     }
 }
 
+/// The content of the string that comes first, and the rest. Another value has no content.
+#[inline]
+fn split_key(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&marker, rest) = bytes.split_first()?;
+    if let 0xa0..=0xbf = marker {
+        return rest.split_at_checked(usize::from(marker & 0x1f));
+    }
+    let (value, rest) = split(bytes)?;
+    Some((raw(value).unwrap_or_default(), rest))
+}
+
 /// The first value of `bytes`, and the rest.
+#[inline]
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    // Short strings and small integers are most of what there is.
+    let len = match *bytes.first()? {
+        0x00..=0x7f | 0xc0..=0xc3 | 0xe0..=0xff => 1,
+        marker @ 0xa0..=0xbf => 1 + usize::from(marker & 0x1f),
+        _ => scan(bytes)?,
+    };
+    bytes.split_at_checked(len)
+}
+
+/// The length of the first value of `bytes`.
+#[inline(never)]
+fn scan(bytes: &[u8]) -> Option<usize> {
     // The driver has measured the whole body by its own limits before.
     let limits = Limits {
         size: bytes.len(),
         depth: msgpack::MAX_DEPTH,
         elements: u64::MAX,
     };
-    // Short strings and small integers are most of what there is.
-    let len = match *bytes.first()? {
-        0x00..=0x7f | 0xc0..=0xc3 | 0xe0..=0xff => 1,
-        marker @ 0xa0..=0xbf => 1 + usize::from(marker & 0x1f),
-        _ => Scanner::new(limits).scan(bytes).ok()??,
-    };
-    bytes.split_at_checked(len)
+    Scanner::new(limits).scan(bytes).ok()?
 }
 
 /// The bytes of a string value.

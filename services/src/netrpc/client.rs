@@ -1,6 +1,6 @@
 //! Typed calls on any request service.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use oneport_proto::{BoxError, Family, Head, Method, Session};
@@ -8,7 +8,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 use tower::{Service, ServiceExt};
 
-use super::{face::face, fault::BodyRefused, frame::BadHeader, reply::Reply, request::Request};
+use super::{
+    face::face, fault::BodyRefused, frame::BadHeader, reply::Reply, request::Request,
+    server::Shared,
+};
 use crate::msgpack;
 
 /// Why a call has no result.
@@ -53,11 +56,17 @@ pub enum CallError {
 
 /// Typed calls on any request service: a [`Channel`](super::Channel), or the very stack that a
 /// port serves, so that callers in this process meet the same layers as everybody else.
-#[derive(Clone, Debug)]
+///
+/// A stack's layers look at the head of a call. [`Server::client`](super::Server::client) gives its
+/// calls the heads that they would have on the wire; a client made by [`new`](Client::new) says only
+/// where they come from, which is all that a remote end needs.
+#[derive(Clone)]
 pub struct Client<S> {
     service: S,
     session: Arc<Session>,
     timeout: Option<Duration>,
+    /// Of the server whose stack the service is.
+    server: Option<Arc<Shared>>,
 }
 
 impl<S> Client<S>
@@ -70,6 +79,15 @@ where
             service,
             session: Session::in_process(),
             timeout: None,
+            server: None,
+        }
+    }
+
+    /// A client whose calls are stamped as those that a server reads.
+    pub(super) fn of(service: S, server: Arc<Shared>) -> Client<S> {
+        Client {
+            server: Some(server),
+            ..Client::new(service)
         }
     }
 
@@ -107,7 +125,10 @@ where
     async fn reply(&mut self, method: &str, body: Bytes) -> Result<Reply, CallError> {
         let now = Instant::now();
         let session = Arc::clone(&self.session);
-        let mut head = Head::new(Method::Unknown(Family::NetRpc), session, now);
+        let mut head = match &self.server {
+            Some(server) => server.head(method.as_bytes(), &body, session, now),
+            None => Head::new(Method::Unknown(Family::NetRpc), session, now),
+        };
         head.deadline = self.timeout.map(|timeout| now + timeout);
         let request = Request {
             head,
@@ -119,6 +140,16 @@ where
             Err(error) => Err(error),
         };
         called.map_err(|error| local(error, method))
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Client<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("service", &self.service)
+            .field("session", &self.session)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 

@@ -23,6 +23,12 @@ pub enum Fault {
     /// The body is larger, deeper or richer than this server takes.
     #[error("request {0}")]
     Refused(#[from] BodyRefused),
+    /// The peer ended between two parts of the body.
+    #[error("EOF")]
+    Ended,
+    /// The peer ended within a part of the body.
+    #[error("unexpected EOF")]
+    BrokenOff,
 }
 
 /// A body that its reader does not take: a server the one of a request, a client that of an answer.
@@ -74,7 +80,7 @@ impl Fault {
         let joint: &[u8] = match self {
             Fault::IllFormed => b": ",
             Fault::NoService | Fault::NoMethod => b" ",
-            Fault::Body(_) | Fault::Refused(_) => return text,
+            Fault::Body(_) | Fault::Refused(_) | Fault::Ended | Fault::BrokenOff => return text,
         };
         text.extend_from_slice(joint);
         text.extend_from_slice(name);
@@ -83,7 +89,9 @@ impl Fault {
 
     fn code(&self) -> Code {
         match self {
-            Fault::IllFormed | Fault::Body(_) => Code::InvalidArgument,
+            Fault::IllFormed | Fault::Body(_) | Fault::Ended | Fault::BrokenOff => {
+                Code::InvalidArgument
+            }
             Fault::NoService | Fault::NoMethod => Code::Unimplemented,
             Fault::Refused(_) => Code::ResourceExhausted,
         }

@@ -109,6 +109,15 @@ impl Parser {
         self.inbox.bytes().len()
     }
 
+    /// What the peer left unfinished: a message with the part of its body that came. `None` if there
+    /// is no header to answer.
+    pub(crate) fn broken_off(&mut self) -> Option<Frame> {
+        let mut frame = *self.open.take()?;
+        let size = self.inbox.bytes().len();
+        frame.body = self.inbox.take(size);
+        Some(frame)
+    }
+
     /// The next message; `None` if more bytes are needed.
     pub(crate) fn next(&mut self) -> Result<Option<Found>, BadHeader> {
         let frame = match self.open.take() {

@@ -1,9 +1,15 @@
 //! A handler that forgot its types.
 
-use std::{future::Future, marker::PhantomData, pin::Pin};
+use std::{
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use oneport_proto::{BoxError, Head};
+use pin_project_lite::pin_project;
 use serde::{Serialize, de::DeserializeOwned};
 use tonic::Status;
 
@@ -47,10 +53,31 @@ where
         match msgpack::decode(body) {
             Ok(request) => {
                 let running = (self.function)(self.context.clone(), head, request);
-                Box::pin(async move { Ok(Reply::value(running.await?)) })
+                Box::pin(Running { running })
             }
             Err(error) => failed(Fault::Body(error)),
         }
+    }
+}
+
+pin_project! {
+    /// A method's code at work. An async block would hold the future twice, and move it once more.
+    struct Running<Fut> {
+        #[pin]
+        running: Fut,
+    }
+}
+
+impl<Fut, Rsp> Future for Running<Fut>
+where
+    Fut: Future<Output = Result<Rsp, Status>>,
+    Rsp: Serialize + Send + 'static,
+{
+    type Output = Result<Reply, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = self.project().running.poll(cx);
+        answer.map_ok(Reply::value).map_err(BoxError::from)
     }
 }
 

@@ -101,7 +101,8 @@ impl Serialize for Raw<'_> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(RawVisitor)
+        // As the name of a field: nobody looks for UTF-8 in it.
+        deserializer.deserialize_identifier(RawVisitor)
     }
 }
 

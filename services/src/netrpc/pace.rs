@@ -67,6 +67,11 @@ impl Pace {
         self.timer = None;
     }
 
+    /// Whether a request has come whole, in a chunk before this one.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven
+    }
+
     /// By when more has to come, and what it would be called if it does not.
     fn deadline(&self, config: &Config, awaits: Awaits) -> Option<(Instant, Late)> {
         match awaits {

@@ -1,7 +1,6 @@
 //! Handlers by method: the usual innermost service.
 
 use std::{
-    collections::HashMap,
     fmt,
     future::Future,
     sync::Arc,
@@ -28,7 +27,8 @@ pub struct Router(Arc<Table>);
 
 struct Table {
     methods: Methods,
-    handlers: HashMap<usize, Box<dyn Handler>>,
+    /// By the id of their method.
+    handlers: Vec<Option<Box<dyn Handler>>>,
 }
 
 /// A router under construction: see [`Router::builder`].
@@ -90,14 +90,18 @@ impl<C: Clone + Send + Sync + 'static> RouterBuilder<C> {
     pub fn build(self) -> Result<Router, RouteError> {
         let names = self.routes.iter().map(|(name, class, _)| (*name, *class));
         let methods = Methods::new(names)?;
-        let mut handlers: HashMap<usize, Box<dyn Handler>> = HashMap::new();
+        let mut handlers: Vec<Option<Box<dyn Handler>>> = Vec::new();
         for (name, _, handler) in self.routes {
             if !name.contains('.') {
                 return Err(RouteError::IllFormed(name));
             }
-            if let Method::Known(info) = methods.find(name.as_bytes())
-                && handlers.insert(info.id, handler).is_some()
-            {
+            let Method::Known(info) = methods.find(name.as_bytes()) else {
+                continue;
+            };
+            if handlers.len() <= info.id {
+                handlers.resize_with(info.id + 1, || None);
+            }
+            if handlers[info.id].replace(handler).is_some() {
                 return Err(RouteError::Taken(name));
             }
         }
@@ -113,7 +117,7 @@ impl Table {
             Method::Unknown(_) => self.methods.find(&request.name),
         };
         match method {
-            Method::Known(info) => self.handlers.get(&info.id).map(Box::as_ref),
+            Method::Known(info) => self.handlers.get(info.id)?.as_deref(),
             Method::Unknown(_) => None,
         }
     }
@@ -139,7 +143,7 @@ impl Service<Request> for Router {
 impl fmt::Debug for Router {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Router")
-            .field("methods", &self.0.handlers.len())
+            .field("methods", &self.0.methods.iter().count())
             .finish()
     }
 }

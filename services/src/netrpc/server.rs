@@ -8,16 +8,18 @@ use std::{
     task::{Context, Poll},
 };
 
-use oneport_proto::{BoxError, MethodInfo};
+use oneport_proto::{BoxError, Head, Method, MethodInfo, Session};
+use tokio::time::Instant;
 use tower::Service;
 
 use super::{
     asked::{Asked, asked},
+    client::Client,
     config::Config,
     methods::Methods,
     reply::Reply,
     request::Request,
-    session::Session,
+    session,
 };
 use crate::Conn;
 
@@ -38,6 +40,25 @@ pub(super) struct Shared {
     pub(super) asked: fn(&MethodInfo, &[u8]) -> Asked,
     pub(super) requests: metrics::Counter,
     pub(super) request_errors: metrics::Counter,
+}
+
+impl Shared {
+    /// What is known about a request before its body is decoded.
+    pub(super) fn head(
+        &self,
+        name: &[u8],
+        body: &[u8],
+        session: Arc<Session>,
+        at: Instant,
+    ) -> Head {
+        let mut head = Head::new(self.methods.find(name), session, at);
+        if let Method::Known(info) = head.method {
+            let asked = (self.asked)(info, body);
+            head.token = asked.token;
+            head.wait = asked.wait.map(|wait| self.config.longest_wait(wait));
+        }
+        head
+    }
 }
 
 impl<S> Server<S> {
@@ -69,6 +90,15 @@ impl<S> Server<S> {
     #[must_use]
     pub fn asked(self, asked: fn(&MethodInfo, &[u8]) -> Asked) -> Server<S> {
         self.with(|shared| Shared { asked, ..shared })
+    }
+
+    /// A client in this process. Its calls have the heads that they would have had on the wire, with
+    /// method, token and wait, so that layers decide about them as about everybody's.
+    pub fn client(&self) -> Client<S>
+    where
+        S: Service<Request, Response = Reply, Error = BoxError> + Clone,
+    {
+        Client::of(self.service.clone(), Arc::clone(&self.shared))
     }
 
     fn with(self, change: impl FnOnce(Shared) -> Shared) -> Server<S> {
@@ -126,7 +156,8 @@ where
     }
 
     fn call(&mut self, conn: Conn) -> Self::Future {
-        let mut session = Session::new(conn, self.service.clone(), Arc::clone(&self.shared));
+        let mut session =
+            session::Session::new(conn, self.service.clone(), Arc::clone(&self.shared));
         // Captured and not passed on: an async fn would hold a second copy of its argument.
         Box::pin(async move { session.run().await })
     }
@@ -144,7 +175,7 @@ mod tests {
         let mut server = Server::new(router.methods(), router);
         let (near, _far) = tokio::io::duplex(1);
         let drain = Drainer::new().handle();
-        let conn = Conn::stream(oneport_proto::Session::in_process(), drain, near);
+        let conn = Conn::stream(Session::in_process(), drain, near);
         let size = size_of_val(&*server.call(conn));
         assert!(size <= 1000, "{size} bytes");
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use oneport_proto::{BoxError, Head, Method};
+use oneport_proto::{BoxError, Method};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
     time::{Instant, timeout},
@@ -28,7 +28,7 @@ use super::{
     server::Shared,
     turn::{Turn, begin, finish, ready},
 };
-use crate::Conn;
+use crate::{Conn, msgpack::breaks_between_reads};
 
 /// One net/rpc session.
 pub(super) struct Session<S> {
@@ -147,7 +147,7 @@ where
             };
             if !complete {
                 complete = true;
-                self.conn.prove();
+                self.prove();
             }
             let outcome = self.turn(&frame).await?;
             if !self.put_outcome(&frame, outcome)? {
@@ -157,6 +157,13 @@ where
         let under_way = self.parser.unparsed();
         self.pace.received(self.read_at, under_way, complete);
         Ok(next)
+    }
+
+    /// The peer has sent a whole request.
+    fn prove(&mut self) {
+        if !self.pace.is_proven() {
+            self.conn.prove();
+        }
     }
 
     /// Looks for the next whole request; refuses one that is not taken.
@@ -208,16 +215,11 @@ where
     }
 
     fn request(&self, frame: &Frame) -> Request {
-        let method = self.shared.methods.find(&frame.name);
         let session = Arc::clone(self.conn.session());
-        let mut head = Head::new(method, session, self.read_at);
-        if let Method::Known(info) = method {
-            let asked = (self.shared.asked)(info, &frame.body);
-            head.token = asked.token;
-            head.wait = asked.wait.map(|wait| self.shared.config.longest_wait(wait));
-        }
         Request {
-            head,
+            head: self
+                .shared
+                .head(&frame.name, &frame.body, session, self.read_at),
             name: frame.name.clone(),
             body: frame.body.clone(),
         }
@@ -261,16 +263,31 @@ where
             return Ok(false);
         };
         if chunk.is_empty() {
-            return match awaits {
-                Awaits::Start => Ok(false),
-                Awaits::Header | Awaits::Body => {
-                    Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
-                }
-            };
+            if awaits == Awaits::Start {
+                return Ok(false);
+            }
+            self.put_broken_off()?;
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
         self.read_at = Instant::now();
         self.parser.push(chunk);
         Ok(true)
+    }
+
+    /// Queues the answer to a request that the peer ended in the middle of: it may still be reading.
+    /// The method is not called, whatever it would say to a part of a body.
+    fn put_broken_off(&mut self) -> Result<(), BoxError> {
+        let Some(frame) = self.parser.broken_off() else {
+            return Ok(());
+        };
+        let methods = &self.shared.methods;
+        let fault = match methods.find(&frame.name) {
+            Method::Unknown(_) => methods.fault(&frame.name),
+            Method::Known(_) if breaks_between_reads(&frame.body) => Fault::Ended,
+            Method::Known(_) => Fault::BrokenOff,
+        };
+        let refused = face(tonic::Status::from(fault).into(), &frame.name);
+        self.put_error(&frame, &refused)
     }
 
     /// Throws away what the peer still sends, until it is silent or has sent too much: a socket

@@ -163,6 +163,10 @@ impl Tenants for Nobody {
         Ok(())
     }
 
+    fn are_elsewhere(&self) -> bool {
+        true
+    }
+
     fn wake_all(&mut self) {}
 
     fn is_empty(&self) -> bool {

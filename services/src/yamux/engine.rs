@@ -45,6 +45,9 @@ pub(crate) trait Tenants {
         polls: &mut usize,
     ) -> Result<(), SessionError>;
 
+    /// Whether streams are written to by other tasks.
+    fn are_elsewhere(&self) -> bool;
+
     /// Every stream gets a poll: the drain has begun.
     fn wake_all(&mut self);
 
@@ -65,6 +68,8 @@ pub(crate) struct Engine<T: Tenants> {
     /// Whole frames that are being written; none is begun before these are gone.
     sending: BytesMut,
     unflushed: bool,
+    /// One more turn of the runtime was waited, so that others could add their frames.
+    gathered: bool,
     eof: bool,
     last_turns: usize,
     draining: bool,
@@ -100,6 +105,7 @@ impl<T: Tenants> Engine<T> {
             chunk: Bytes::new(),
             sending: BytesMut::new(),
             unflushed: false,
+            gathered: false,
             eof: false,
             last_turns: LAST_TURNS,
             draining: false,
@@ -114,7 +120,11 @@ impl<T: Tenants> Engine<T> {
     }
 
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SessionError>> {
-        self.shared.ready.enter(cx.waker());
+        let output = self.shared.ready.enter(cx.waker());
+        if self.gather(output) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let mut turn = Turn {
             now: Instant::now(),
             polls: self.shared.config.polls_per_turn.max(1),
@@ -140,6 +150,13 @@ impl<T: Tenants> Engine<T> {
         self.rest();
         self.arm(cx);
         Poll::Pending
+    }
+
+    /// Whether to wait one turn of the runtime: the answers that woke one writer have woken others
+    /// too, and whoever wakes us is made to run before them. One write then takes the frames of all.
+    fn gather(&mut self, output: bool) -> bool {
+        self.gathered = output && !self.gathered && self.tenants.are_elsewhere();
+        self.gathered
     }
 
     /// Others have waited long enough; the rest is for the next turn.
@@ -217,6 +234,8 @@ impl<T: Tenants> Engine<T> {
     /// Writes until there is nothing left or the transport takes no more.
     fn send(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), SessionError> {
         let stall = after(now, self.shared.config.write_timeout);
+        // Before the output is taken: what comes later is told anew.
+        self.shared.ready.sending();
         loop {
             if self.sending.is_empty() {
                 let sending = &mut self.sending;

@@ -20,8 +20,10 @@ pub(crate) struct ReadyList {
 #[derive(Debug, Default)]
 struct Inner {
     queue: VecDeque<Key>,
-    /// Something else than a ready stream needs the task: output, a new stream, the end.
+    /// Something else than a ready stream needs the task: a new stream, the end.
     nudged: bool,
+    /// There is output that the task has not seen.
+    output: bool,
     /// The task is in its turn: it looks here before it sleeps and need not be woken.
     awake: bool,
     task: Option<Waker>,
@@ -33,11 +35,12 @@ impl ReadyList {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The task begins its turn.
-    pub(crate) fn enter(&self, task: &Waker) {
+    /// The task begins its turn; `true` if output has come up since it last slept.
+    pub(crate) fn enter(&self, task: &Waker) -> bool {
         let mut inner = self.lock();
         inner.awake = true;
         inner.nudged = false;
+        let output = std::mem::take(&mut inner.output);
         match &inner.task {
             Some(old) if old.will_wake(task) => {}
             _ => {
@@ -46,13 +49,15 @@ impl ReadyList {
                 drop(old);
             }
         }
+        output
     }
 
     /// The task wants to sleep: `false` when there is something to do after all.
     pub(crate) fn leave(&self) -> bool {
         let mut inner = self.lock();
-        if inner.nudged || !inner.queue.is_empty() {
+        if inner.nudged || inner.output || !inner.queue.is_empty() {
             inner.nudged = false;
+            inner.output = false;
             return false;
         }
         inner.awake = false;
@@ -73,6 +78,18 @@ impl ReadyList {
         let mut inner = self.lock();
         inner.nudged = true;
         Self::wake(inner);
+    }
+
+    /// Makes the task send what there is. A task that is about to do so anyway is not kept awake.
+    pub(crate) fn output(&self) {
+        let mut inner = self.lock();
+        inner.output = true;
+        Self::wake(inner);
+    }
+
+    /// The task is about to send whatever there is.
+    pub(crate) fn sending(&self) {
+        self.lock().output = false;
     }
 
     fn push(&self, key: Key) {
@@ -168,6 +185,22 @@ mod tests {
         bell.ring();
         assert_eq!(woken(), 1);
         assert!(ready.pop().is_some());
+    }
+
+    #[test]
+    fn output_keeps_the_task_awake_until_it_sends() {
+        let ready = ReadyList::default();
+        let count = Arc::new(Count::default());
+        ready.enter(&Waker::from(Arc::clone(&count)));
+        ready.output();
+        ready.sending();
+        assert!(ready.leave());
+        ready.output();
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+        assert!(ready.enter(&Waker::from(Arc::clone(&count))));
+        ready.sending();
+        ready.output();
+        assert!(!ready.leave());
     }
 
     #[test]

@@ -181,6 +181,10 @@ impl<P: Protocol> Tenants for Tenancy<P> {
         Ok(())
     }
 
+    fn are_elsewhere(&self) -> bool {
+        self.tasks.is_some()
+    }
+
     fn wake_all(&mut self) {
         for tenant in self.running.iter().flatten() {
             if let Tenant::Inside(inside) = tenant {

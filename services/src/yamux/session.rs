@@ -50,14 +50,26 @@ pub(crate) enum Outcome {
 /// What must not happen under the session's lock: it is done when the lock is released.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    pub(crate) wake: Vec<Waker>,
+    /// Mostly there is one to wake, which takes no allocation.
+    first: Option<Waker>,
+    wake: Vec<Waker>,
     pub(crate) permits: Vec<OwnedSemaphorePermit>,
+    /// The task has to look at the session.
     pub(crate) nudge: bool,
+    /// There is something to send, where there was nothing.
+    pub(crate) output: bool,
 }
 
 impl Effects {
+    fn is_none(&self) -> bool {
+        !self.nudge && !self.output && self.first.is_none() && self.permits.is_empty()
+    }
+
     pub(crate) fn wake(&mut self, waker: &mut Option<Waker>) {
-        self.wake.extend(waker.take());
+        match &self.first {
+            None => self.first = waker.take(),
+            Some(_) => self.wake.extend(waker.take()),
+        }
     }
 }
 
@@ -99,14 +111,24 @@ impl Shared {
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Session) -> R) -> R {
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let result = act(&mut session);
+        if session.effects.is_none() {
+            return result;
+        }
         let effects = std::mem::take(&mut session.effects);
         drop(session);
+        self.bring_about(effects);
+        result
+    }
+
+    fn bring_about(&self, effects: Effects) {
         drop(effects.permits);
+        effects.first.into_iter().for_each(Waker::wake);
         effects.wake.into_iter().for_each(Waker::wake);
         if effects.nudge {
             self.ready.nudge();
+        } else if effects.output {
+            self.ready.output();
         }
-        result
     }
 }
 
@@ -579,8 +601,8 @@ impl Session {
 
     /// Appends a frame without payload.
     pub(crate) fn emit(&mut self, header: Header) {
+        self.effects.output |= self.out.is_empty();
         self.out.extend_from_slice(&header.encode());
-        self.effects.nudge = true;
     }
 
     pub(crate) fn stream(&self, key: Key) -> Option<&Stream> {

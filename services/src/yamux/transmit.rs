@@ -38,6 +38,7 @@ impl Session {
             self.pending = (self.pending + stream.pending.len()).saturating_sub(before);
             return;
         }
+        self.effects.output |= self.out.is_empty();
         let frame = Reserved::new(&mut self.out);
         write(frame.out);
         let length = frame.length();
@@ -51,7 +52,6 @@ impl Session {
             self.pending += stream.pending.len();
             self.pump(key);
         }
-        self.effects.nudge = true;
     }
 
     /// Writes as much of `buf` as one frame, credit and the limit of outgoing bytes allow.

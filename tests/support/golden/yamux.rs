@@ -18,7 +18,7 @@ pub(crate) struct Head {
 
 impl Head {
     /// Reads a header, and what follows it if the frame carries data.
-    fn split(bytes: &[u8]) -> Result<(Head, &[u8], &[u8]), Bad> {
+    pub(crate) fn split(bytes: &[u8]) -> Result<(Head, &[u8], &[u8]), Bad> {
         let (head, rest) = bytes.split_first_chunk::<HEADER>().ok_or(Bad::Short)?;
         let [version, kind, f0, f1, s0, s1, s2, s3, l0, l1, l2, l3] = *head;
         if version != 0 || kind > 3 {
@@ -39,7 +39,7 @@ impl Head {
         Ok((head, data, rest))
     }
 
-    fn write(self, out: &mut Vec<u8>) {
+    pub(crate) fn write(self, out: &mut Vec<u8>) {
         out.extend([0, self.kind]);
         out.extend(self.flags.to_be_bytes());
         out.extend(self.stream.to_be_bytes());

@@ -1,14 +1,44 @@
-//! Every setting, as plain data.
+//! Every setting, as plain data; where it may come from; and the table that says what it may be.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`settings`] | the table of all settings: one row is all there is to know about one |
+//! | [`field`] | their types and limits |
+//! | [`load`] | from files to a [`Config`], or to everything that is wrong with them |
+//! | [`document`] | a file as a tree that knows its places |
+//! | [`acl`] | who may do what |
+//! | [`consul`] | keys that Consul has and we have no use for yet |
+//! | [`page`] | the reference page |
+//! | [`span`] | spans of time as Go writes them |
+
+pub mod acl;
+pub mod consul;
+pub mod document;
+pub mod field;
+mod level;
+pub mod load;
+pub mod page;
+mod setting;
+pub mod settings;
+pub mod span;
+mod words;
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
 use oneport::{
-    ConfigError, FIRST_BYTE_WITHIN, ListenConfig,
-    services::{msgpack::MAX_DEPTH, netrpc, yamux},
+    ConfigError, FIRST_BYTE_WITHIN, ListenConfig, StackConfig,
+    services::{netrpc, yamux},
 };
+
+pub use acl::{AclConfig, NetworkConfig, TokenConfig};
+pub use level::Level;
+pub use setting::{Change, OURS, Setting};
+use settings::SETTINGS;
+use span::Span;
 
 /// The settings of an agent. Ready-made for a server that is its own cluster:
 ///
@@ -24,7 +54,7 @@ use oneport::{
 ///     r#"datacenter is "", but it must be 1 to 128 of a-z, A-Z, 0-9, - and _"#,
 /// );
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The node's name. Default `oneport`.
     pub node: String,
@@ -48,10 +78,28 @@ pub struct Config {
     /// [`probation`](yamux::Config::probation): all streams are net/rpc here, which proves its
     /// peers, so strangers get [`PROBATION`](yamux::config::PROBATION) bytes.
     pub yamux: yamux::Config,
+    /// How long calls may take, how often they may come, and how many at once.
+    pub stack: StackConfig,
+    /// Who may do what.
+    pub acl: AclConfig,
+    /// Who may call at all, by address.
+    pub networks: NetworkConfig,
     /// Reads that wait.
     pub queries: QueryConfig,
     /// What deletions leave behind.
     pub tombstones: TombstoneConfig,
+    /// How much is logged; `None` leaves it to the environment.
+    pub log_level: Option<Level>,
+    /// Whether logs are JSON.
+    pub log_json: bool,
+    /// Where the process id is written, if anywhere.
+    pub pid_file: Option<PathBuf>,
+    /// Where the admin socket is, if there is one.
+    pub admin_socket: Option<PathBuf>,
+    /// Where metrics can be scraped by TCP, if anywhere.
+    pub metrics_addr: Option<SocketAddr>,
+    /// What the names of Consul's metrics begin with. Default `consul`.
+    pub metrics_prefix: String,
 }
 
 /// The limits of blocking queries.
@@ -89,6 +137,13 @@ pub const MOST_BLOCKING: usize = 1 << 20;
 pub const LONGEST_TTL: Duration = Duration::from_secs(30 * 86_400);
 /// The longest name of a node or datacenter.
 pub const LONGEST_NAME: usize = 128;
+/// The longest time-out of a connection, a session or a stream.
+pub const LONGEST_TIME: Duration = Duration::from_secs(86_400);
+/// The longest path, in bytes: Linux takes no longer one.
+pub const LONGEST_PATH: usize = 4095;
+/// The longest path of a unix socket, in bytes. The kernel takes 107, and while the socket is being
+/// made its name is a little longer.
+pub const LONGEST_SOCKET: usize = 90;
 
 impl Default for Config {
     fn default() -> Self {
@@ -105,10 +160,33 @@ impl Default for Config {
                 probation: yamux::config::PROBATION,
                 ..yamux::Config::default()
             },
+            stack: stack(),
+            acl: AclConfig::default(),
+            networks: NetworkConfig::default(),
             queries: QueryConfig::default(),
             tombstones: TombstoneConfig::default(),
+            log_level: None,
+            log_json: false,
+            pid_file: None,
+            admin_socket: None,
+            metrics_addr: None,
+            metrics_prefix: "consul".into(),
         }
     }
+}
+
+/// The burst of `limits.rpc_rate`: Consul's.
+const RPC_BURST: u32 = 1000;
+/// The bursts of a source and of an identity: what an agent asks when it starts anew.
+const SOURCE_BURST: u32 = 200;
+
+/// The library's defaults, with bursts for the rates that have none as long as they are infinite.
+fn stack() -> StackConfig {
+    let mut stack = StackConfig::default();
+    stack.rates.rpc.burst = RPC_BURST;
+    stack.rates.source.burst = SOURCE_BURST;
+    stack.rates.identity.burst = SOURCE_BURST;
+    stack
 }
 
 impl Default for QueryConfig {
@@ -134,26 +212,70 @@ impl Config {
     /// Whether all of it can hold.
     ///
     /// # Errors
-    /// The first field that cannot, with its value and its limit.
+    /// The first setting that cannot, by its key, with its value and its limit.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        name("node", &self.node)?;
-        name("datacenter", &self.datacenter)?;
-        if let Some(ip) = self.advertise {
-            let limit = "an address that others can reach";
-            ConfigError::check("advertise", ip, !ip.is_unspecified(), limit)?;
-        }
-        self.listen.validate().map_err(|error| ConfigError {
-            field: format!("listen.{}", error.field),
-            value: error.value,
-            limit: error.limit,
-        })?;
-        let fits = self.first_byte <= LONGEST_FIRST_BYTE;
-        let limit = format!("at most {LONGEST_FIRST_BYTE:?}");
-        ConfigError::check("first_byte", self.first_byte, fits, &limit)?;
-        requests(&self.netrpc)?;
-        sessions(&self.yamux)?;
-        self.queries.validate()?;
-        self.tombstones.validate()
+        self.problems().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Everything that cannot hold: each setting by itself, in the order of [`SETTINGS`], then what
+    /// has to fit together.
+    pub fn problems(&self) -> Vec<ConfigError> {
+        let alone = SETTINGS.iter().filter(|setting| !setting.field.fits(self));
+        let alone = alone.map(|setting| ConfigError {
+            field: setting.key.to_owned(),
+            value: setting.field.get(self).to_string(),
+            limit: setting.field.allowed(),
+        });
+        alone
+            .chain(self.mismatches())
+            .chain(self.acl.problem())
+            .collect()
+    }
+
+    /// What does not fit together.
+    pub fn mismatches(&self) -> Vec<ConfigError> {
+        let (queries, listen, yamux) = (&self.queries, &self.listen, &self.yamux);
+        let burst = listen.conn_burst > 0 || listen.conns_per_second == 0;
+        let all_burst = listen.all_conn_burst > 0 || listen.all_conns_per_second == 0;
+        [
+            (
+                "default_query_time",
+                queries.default_time <= queries.max_time,
+                format!("at most max_query_time, {}", Span(queries.max_time)),
+            ),
+            (
+                "oneport.listen.conn_burst",
+                burst,
+                "at least 1 beside oneport.listen.conns_per_second".to_owned(),
+            ),
+            (
+                "oneport.listen.all_conn_burst",
+                all_burst,
+                "at least 1 beside oneport.listen.all_conns_per_second".to_owned(),
+            ),
+            (
+                "oneport.yamux.max_unread",
+                yamux.max_unread >= yamux.session_window,
+                format!(
+                    "at least oneport.yamux.session_window, {}",
+                    yamux.session_window
+                ),
+            ),
+            (
+                "oneport.yamux.fatal_unread",
+                yamux.fatal_unread >= yamux.max_unread,
+                format!("at least oneport.yamux.max_unread, {}", yamux.max_unread),
+            ),
+        ]
+        .into_iter()
+        .filter(|(_, fits, _)| !fits)
+        .map(|(key, _, limit)| ConfigError {
+            field: key.to_owned(),
+            value: Setting::of(key)
+                .map_or_else(String::new, |setting| setting.field.get(self).to_string()),
+            limit,
+        })
+        .collect()
     }
 
     /// Where to listen.
@@ -173,107 +295,6 @@ impl Config {
     }
 }
 
-impl QueryConfig {
-    fn validate(&self) -> Result<(), ConfigError> {
-        let zero = Duration::ZERO;
-        let fits = self.max_time > zero && self.max_time <= LONGEST_WAIT;
-        let limit = format!("above 0 and at most {LONGEST_WAIT:?}");
-        ConfigError::check("queries.max_time", self.max_time, fits, &limit)?;
-        let fits = self.default_time > zero && self.default_time <= self.max_time;
-        let limit = format!("above 0 and at most queries.max_time, {:?}", self.max_time);
-        ConfigError::check("queries.default_time", self.default_time, fits, &limit)?;
-        let fits = self.max_blocking <= MOST_BLOCKING;
-        let limit = format!("at most {MOST_BLOCKING}");
-        ConfigError::check("queries.max_blocking", self.max_blocking, fits, &limit)
-    }
-}
-
-impl TombstoneConfig {
-    fn validate(&self) -> Result<(), ConfigError> {
-        let fits = self.ttl > Duration::ZERO && self.ttl <= LONGEST_TTL;
-        let limit = format!("above 0 and at most {LONGEST_TTL:?}");
-        ConfigError::check("tombstones.ttl", self.ttl, fits, &limit)?;
-        let second = Duration::from_secs(1);
-        let fits = self.granularity >= second && self.granularity <= LONGEST_TTL;
-        let limit = format!("{second:?} to {LONGEST_TTL:?}");
-        ConfigError::check("tombstones.granularity", self.granularity, fits, &limit)
-    }
-}
-
-/// What a request may be: anything but nothing, and no deeper than decodes.
-fn requests(config: &netrpc::Config) -> Result<(), ConfigError> {
-    for (field, size) in [
-        ("netrpc.header_limit", config.header_limit),
-        ("netrpc.method_limit", config.method_limit),
-    ] {
-        let fits = (1..=LARGEST_BODY).contains(&size);
-        ConfigError::check(field, size, fits, format!("1 to {LARGEST_BODY}"))?;
-    }
-    let fits = (1..=LARGEST_BODY).contains(&config.body_limit);
-    let limit = format!("1 to {LARGEST_BODY}");
-    ConfigError::check("netrpc.body_limit", config.body_limit, fits, &limit)?;
-    let fits = (1..=MAX_DEPTH).contains(&config.depth);
-    ConfigError::check(
-        "netrpc.depth",
-        config.depth,
-        fits,
-        format!("1 to {MAX_DEPTH}"),
-    )?;
-    ConfigError::check(
-        "netrpc.elements",
-        config.elements,
-        config.elements > 0,
-        "at least 1",
-    )?;
-    for (field, time) in [
-        ("netrpc.head_time", config.head_time),
-        ("netrpc.body_stall", config.body_stall),
-    ] {
-        ConfigError::check(field, time, time > Duration::ZERO, "above 0")?;
-    }
-    Ok(())
-}
-
-/// What a session may take: room for one stream at least, and an order among the limits of memory.
-fn sessions(config: &yamux::Config) -> Result<(), ConfigError> {
-    for (field, count) in [
-        ("yamux.max_streams", config.max_streams),
-        ("yamux.accept_backlog", config.accept_backlog),
-        ("yamux.max_silent", config.max_silent),
-        ("yamux.max_unacked", config.max_unacked),
-        ("yamux.max_outgoing", config.max_outgoing),
-        ("yamux.polls_per_turn", config.polls_per_turn),
-    ] {
-        ConfigError::check(field, count, count > 0, "at least 1")?;
-    }
-    let fits = config.max_unread >= config.session_window;
-    let limit = format!("at least yamux.session_window, {}", config.session_window);
-    ConfigError::check("yamux.max_unread", config.max_unread, fits, &limit)?;
-    let fits = config.fatal_unread >= config.max_unread;
-    let limit = format!("at least yamux.max_unread, {}", config.max_unread);
-    ConfigError::check("yamux.fatal_unread", config.fatal_unread, fits, &limit)?;
-    for (field, time) in [
-        ("yamux.first_frame", config.first_frame),
-        ("yamux.silent_timeout", config.silent_timeout),
-        ("yamux.open_timeout", config.open_timeout),
-        ("yamux.close_timeout", config.close_timeout),
-        ("yamux.write_timeout", config.write_timeout),
-        ("yamux.keepalive_interval", config.keepalive_interval),
-        ("yamux.keepalive_timeout", config.keepalive_timeout),
-    ] {
-        ConfigError::check(field, time, time > Duration::ZERO, "above 0")?;
-    }
-    Ok(())
-}
-
-/// Consul's rule for names that have to fit in DNS and in log lines.
-fn name(field: &str, value: &str) -> Result<(), ConfigError> {
-    let lettered = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    let fits = (1..=LONGEST_NAME).contains(&value.len()) && value.bytes().all(lettered);
-    let limit = format!("1 to {LONGEST_NAME} of a-z, A-Z, 0-9, - and _");
-    ConfigError::check(field, value, fits, &limit)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,30 +311,31 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_field_value_and_limit() {
+    fn an_error_names_key_value_and_limit() {
         assert_eq!(
             refused(|config| config.node = "a.b".into()).unwrap(),
-            r#"node is "a.b", but it must be 1 to 128 of a-z, A-Z, 0-9, - and _"#
-        );
-        assert_eq!(
-            refused(|config| config.listen.grace = Duration::from_secs(7200)).unwrap(),
-            "listen.grace is 7200s, but it must be at most 3600s"
-        );
-        assert_eq!(
-            refused(|config| config.netrpc.depth = MAX_DEPTH + 1).unwrap(),
-            format!(
-                "netrpc.depth is {}, but it must be 1 to {MAX_DEPTH}",
-                MAX_DEPTH + 1
-            )
-        );
-        assert_eq!(
-            refused(|config| config.queries.max_blocking = MOST_BLOCKING + 1).unwrap(),
-            "queries.max_blocking is 1048577, but it must be at most 1048576"
+            r#"node_name is "a.b", but it must be 1 to 128 of a-z, A-Z, 0-9, - and _"#
         );
         assert_eq!(
             refused(|config| config.queries.default_time = Duration::from_secs(601)).unwrap(),
-            "queries.default_time is 601s, but it must be above 0 and at most queries.max_time, 600s"
+            r#"default_query_time is "10m1s", but it must be at most max_query_time, 10m0s"#
         );
+    }
+
+    #[test]
+    fn all_that_cannot_hold_is_named() {
+        let config = Config {
+            datacenter: String::new(),
+            server_port: 0,
+            first_byte: LONGEST_FIRST_BYTE * 2,
+            ..Config::default()
+        };
+        let keys: Vec<_> = config
+            .problems()
+            .into_iter()
+            .map(|error| error.field)
+            .collect();
+        assert_eq!(keys, ["datacenter", "limits.rpc_handshake_timeout"]);
     }
 
     #[test]
@@ -335,6 +357,8 @@ mod tests {
         assert!(refused(|config| config.yamux.max_streams = 0).is_some());
         assert!(refused(|config| config.yamux.fatal_unread = 0).is_some());
         assert!(refused(|config| config.yamux.keepalive_interval = Duration::ZERO).is_some());
+        let burst = |burst| move |config: &mut Config| config.listen.conn_burst = burst;
+        assert!(refused(burst(0)).is_some());
         let body = |limit| move |config: &mut Config| config.netrpc.body_limit = limit;
         assert_eq!(refused(body(LARGEST_BODY)), None);
         assert!(refused(body(LARGEST_BODY + 1)).is_some());
