@@ -5,7 +5,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc};
 use oneport::{
     ConfigError, ListenError, Listener, Port, PortError, Served,
     services::{
-        Drainer,
+        Drainer, drpc,
         netrpc::{RouteError, Router},
     },
 };
@@ -14,6 +14,7 @@ use tower::{ServiceExt, service_fn};
 use crate::{
     admin::{Admin, AdminError, Doors, Reloads},
     config::Config,
+    drpc::Door,
     endpoints,
     live::{CallStack, ChangeError, Live},
     pid_file::{Claim, PidFile, PidFileError},
@@ -61,6 +62,7 @@ pub struct Agent {
     port: Port,
     live: Live,
     admin: Admin,
+    door: Option<Door>,
     pid_file: Option<PidFile>,
 }
 
@@ -85,6 +87,12 @@ pub enum StartError {
     /// The admin socket or the address for metrics cannot be had.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// The dRPC socket cannot be had.
+    #[error("oneport.drpc.socket: {0}")]
+    Drpc(drpc::BindError),
+    /// The modules of the dRPC socket cannot be put together.
+    #[error(transparent)]
+    Modules(#[from] drpc::RouteError),
     /// The pid file cannot be written.
     #[error(transparent)]
     PidFile(#[from] PidFileError),
@@ -113,6 +121,9 @@ impl Agent {
             listener.control(),
         )?;
         let admin = Admin::new(live.clone(), listener.local_addr(), telemetry, doors);
+        let modules = crate::drpc::router(&server, admin.asks())?;
+        let (methods, modules) = (modules.methods(), live.behind_layers(modules));
+        let door = Door::open(&live.config(), methods, modules).await;
         Ok(Agent {
             pid_file: pid_file.map(Claim::write).transpose()?,
             listener,
@@ -121,6 +132,7 @@ impl Agent {
             port: live.port()?,
             live,
             admin,
+            door: door.map_err(StartError::Drpc)?,
         })
     }
 
@@ -176,6 +188,7 @@ impl Agent {
     /// accepted, and connections have the listener's grace time to finish. Dropping the future ends
     /// everything at once.
     ///
+    /// Connections to the dRPC socket are drained alike; those that are cut are counted, too.
     /// The admin socket answers to the end, and then it is gone, and the pid file with it.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Served {
         let Agent {
@@ -183,6 +196,7 @@ impl Agent {
             server,
             live,
             admin,
+            door,
             pid_file: _removed_at_the_end,
             ..
         } = self;
@@ -192,13 +206,23 @@ impl Agent {
         let drainer = Drainer::new();
         let entry = service_fn(move |conn| live.entry().oneshot(conn));
         let serving = listener.serve(entry, drainer.handle());
+        let drain = drainer.handle();
+        let calls = async {
+            match door {
+                Some(door) => door.serve(drain).await.cut,
+                None => 0,
+            }
+        };
         let stopping = async {
             shutdown.await;
             server.queries().end();
             drainer.drain();
         };
         tokio::select! {
-            (served, ()) = async { tokio::join!(serving, stopping) } => served,
+            (mut served, cut, ()) = async { tokio::join!(serving, calls, stopping) } => {
+                served.cut += cut;
+                served
+            }
             never = reaping => match never {},
             never = admin.serve(drainer.handle()) => match never {},
         }

@@ -6,6 +6,7 @@
 //! | [`queries`] | reads that wait for news |
 //! | [`endpoints`] | the methods, one module for each of Consul's endpoints |
 //! | [`Server`] | what endpoints stand on |
+//! | [`drpc`] | the same methods for programs of this host |
 //! | [`Agent`] | all of it behind a port: bound, run and drained |
 //! | [`Live`] | what can be changed of it while it runs |
 //! | [`admin`] | what is asked of it by HTTP: metrics, state, readiness, reloads |
@@ -18,6 +19,7 @@ mod agent;
 pub mod cli;
 pub mod config;
 mod counted;
+pub mod drpc;
 pub mod endpoints;
 mod gate;
 mod live;

@@ -7,6 +7,7 @@ use oneport::{
     ConfigError, Layers, ListenControl, Port, PortError, Sniff, Stack,
     proto::wire::byte,
     services::{
+        drpc,
         netrpc::{self, Methods, Router},
         yamux::Yamux,
     },
@@ -93,6 +94,11 @@ impl Live {
     /// for them.
     pub fn stack(&self) -> &CallStack {
         &self.0.stack
+    }
+
+    /// The modules of the dRPC socket behind the same layers.
+    pub(crate) fn behind_layers(&self, modules: drpc::Router) -> Stack<drpc::Request, drpc::Reply> {
+        self.0.layers.stack(modules)
     }
 
     /// The port's table, as new connections meet it.

@@ -17,8 +17,9 @@ mod routes;
 mod socket;
 pub mod state;
 
-use std::{convert::Infallible, future::pending, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, future::pending, net::SocketAddr, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwapOption;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use oneport::services::Drain;
@@ -55,6 +56,29 @@ const MOST_RELOADS: usize = 4;
 /// The reloads that are asked for.
 #[derive(Debug)]
 pub struct Reloads(mpsc::Receiver<Reload>);
+
+/// The way to ask for a reload. Clones ask the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asks(Arc<ArcSwapOption<mpsc::Sender<Reload>>>);
+
+impl Asks {
+    /// Asks and waits for what becomes of it. As long as nobody takes reloads they are refused.
+    pub(crate) async fn ask(&self) -> Reloaded {
+        let (answer, answered) = oneshot::channel();
+        let taker = self.0.load_full();
+        let asked = match taker {
+            Some(reloads) => reloads.send(Reload(answer)).await.is_ok(),
+            None => false,
+        };
+        let refused = || Reloaded::Refused {
+            errors: vec!["nobody reads settings files for this agent".to_owned()],
+        };
+        if !asked {
+            return refused();
+        }
+        answered.await.unwrap_or_else(|_gone| refused())
+    }
+}
 
 /// One reload that is asked for.
 #[derive(Debug)]
@@ -114,7 +138,7 @@ pub(crate) struct Admin {
     live: Live,
     addr: SocketAddr,
     telemetry: Option<Telemetry>,
-    reloads: Option<mpsc::Sender<Reload>>,
+    asks: Asks,
 }
 
 impl Admin {
@@ -129,17 +153,22 @@ impl Admin {
             live,
             addr,
             telemetry,
-            reloads: None,
+            asks: Asks::default(),
         }
+    }
+
+    /// The way to ask for a reload from elsewhere.
+    pub(crate) fn asks(&self) -> Asks {
+        self.asks.clone()
     }
 
     pub(crate) fn metrics_addr(&self) -> Option<SocketAddr> {
         self.doors.metrics_addr()
     }
 
-    pub(crate) fn reloads(&mut self) -> Reloads {
+    pub(crate) fn reloads(&self) -> Reloads {
         let (asked, reloads) = mpsc::channel(MOST_RELOADS);
-        self.reloads = Some(asked);
+        self.asks.0.store(Some(Arc::new(asked)));
         Reloads(reloads)
     }
 
@@ -149,7 +178,7 @@ impl Admin {
             live: self.live,
             addr: self.addr,
             telemetry: self.telemetry.clone(),
-            reloads: self.reloads,
+            asks: self.asks,
             began: Instant::now(),
             drain,
         };
@@ -259,7 +288,7 @@ mod tests {
             live: agent.live().clone(),
             addr: agent.local_addr(),
             telemetry: None,
-            reloads: None,
+            asks: Asks::default(),
             began: Instant::now(),
             drain: drainer.handle(),
         }

@@ -10,12 +10,9 @@ use hyper::{
 };
 use oneport::services::Drain;
 use serde::Serialize;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
-};
+use tokio::time::Instant;
 
-use super::{Reload, Reloaded, state::State};
+use super::{Asks, Reloaded, state::State};
 use crate::{live::Live, telemetry::Telemetry};
 
 /// Prometheus' text format.
@@ -72,7 +69,7 @@ pub(super) struct Routes {
     pub(super) live: Live,
     pub(super) addr: SocketAddr,
     pub(super) telemetry: Option<Telemetry>,
-    pub(super) reloads: Option<mpsc::Sender<Reload>>,
+    pub(super) asks: Asks,
     pub(super) began: Instant,
     pub(super) drain: Drain,
 }
@@ -140,27 +137,12 @@ impl Routes {
     }
 
     async fn reload(&self) -> Response<Full<Bytes>> {
-        let reloaded = self.reloaded().await;
+        let reloaded = self.asks.ask().await;
         let status = match &reloaded {
             Reloaded::Done { .. } => StatusCode::OK,
             Reloaded::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         };
         json(status, &reloaded)
-    }
-
-    async fn reloaded(&self) -> Reloaded {
-        let (answer, answered) = oneshot::channel();
-        let asked = match &self.reloads {
-            Some(reloads) => reloads.send(Reload(answer)).await.is_ok(),
-            None => false,
-        };
-        let refused = || Reloaded::Refused {
-            errors: vec!["nobody reads settings files for this agent".to_owned()],
-        };
-        if !asked {
-            return refused();
-        }
-        answered.await.unwrap_or_else(|_gone| refused())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, path::PathBuf};
 
-use oneport::Served;
+use oneport::{Served, services::drpc::BindError};
 use tokio::sync::oneshot;
 
 use super::{
@@ -163,6 +163,9 @@ fn greeting(agent: &Agent) -> String {
     if let Some(path) = &config.admin_socket {
         let _ = writeln!(text, "admin socket {}", path.display());
     }
+    if let Some(path) = &config.drpc.socket {
+        let _ = writeln!(text, "drpc socket {}", path.display());
+    }
     if let Some(addr) = agent.metrics_addr() {
         let _ = writeln!(text, "metrics at http://{addr}/metrics");
     }
@@ -182,6 +185,7 @@ fn refuse(error: &StartError) -> Failure {
     let exit = match error {
         StartError::Listen(oneport::ListenError::Bind { .. })
         | StartError::Admin(AdminError::Bind { .. }) => Exit::Unreachable,
+        StartError::Drpc(BindError::InUse { .. } | BindError::Io { .. }) => Exit::Unreachable,
         StartError::Config(config) => return Failure::new(Exit::Usage, by_flag(config)),
         _ => Exit::Usage,
     };

@@ -6,12 +6,14 @@
 mod agent;
 mod bench;
 mod completions;
+mod drpc;
 mod duration;
 mod exit;
 mod json;
 mod kv;
 mod logs;
 mod man;
+mod mode;
 mod output;
 mod reload;
 mod reloader;
@@ -48,6 +50,7 @@ enum Command {
     Agent(agent::Args),
     Rpc(rpc::Args),
     Kv(kv::Args),
+    Drpc(drpc::Args),
     Bench(Box<bench::Args>),
     Top(top::Args),
     Validate(validate::Args),
@@ -65,6 +68,7 @@ Examples:
   oneport validate /etc/oneport.d          check settings files
   oneport top                              watch a running server
   oneport rpc Status.Leader                any method of any Consul server
+  oneport drpc call /run/d.sock 0 0        a method of any dRPC server of this host
   oneport bench --transport yamux          how fast it answers
 
 Exit codes:
@@ -98,6 +102,7 @@ impl Command {
             Command::Agent(args) => args.run(),
             Command::Rpc(args) => args.run(),
             Command::Kv(args) => args.run(),
+            Command::Drpc(args) => args.run(),
             Command::Bench(args) => args.run(),
             Command::Top(args) => args.run(),
             Command::Validate(args) => args.run(),

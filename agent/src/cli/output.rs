@@ -15,6 +15,11 @@ pub(super) struct Format {
 }
 
 impl Format {
+    /// For a command whose `--json` is something else.
+    pub(super) fn objects(json: bool) -> Format {
+        Format { json }
+    }
+
     /// Whether the result is JSON.
     pub(super) fn is_json(self) -> bool {
         self.json || !io::stdout().is_terminal()

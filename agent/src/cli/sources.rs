@@ -54,6 +54,12 @@ pub(super) struct Sources {
     /// Serve metrics and readiness by HTTP at this address too.
     #[arg(long, value_name = "ADDR:PORT")]
     metrics_addr: Option<SocketAddr>,
+    /// Serve dRPC on a unix socket at this path: status, keys and values, reloads [default: none].
+    #[arg(long, value_name = "PATH")]
+    drpc_socket: Option<PathBuf>,
+    /// The mode of the dRPC socket, in octal [default: 0660].
+    #[arg(long, value_name = "MODE", value_parser = super::mode::parse)]
+    drpc_mode: Option<u32>,
 }
 
 /// Settings that hold, and what was said beside them.
@@ -99,6 +105,8 @@ impl Sources {
         over(&mut config.metrics_addr, flags.metrics_addr.map(Some));
         over(&mut config.pid_file, flags.pid_file.map(some_path));
         over(&mut config.admin_socket, flags.admin_socket.map(some_path));
+        over(&mut config.drpc.socket, flags.drpc_socket.map(some_path));
+        over(&mut config.drpc.mode, flags.drpc_mode);
     }
 }
 

@@ -43,6 +43,8 @@ pub enum Field {
     Socket(Lens<Option<SocketAddr>>),
     /// A path and the most bytes that it may have; empty for none.
     Path(Lens<Option<PathBuf>>, usize),
+    /// Who may do what with a file, as octal digits.
+    Mode(Lens<u32>),
     /// One of some words.
     Choice(Choice),
     /// How often something may happen in a second; -1 for no limit.
@@ -125,6 +127,7 @@ impl Field {
             Field::Address(_) | Field::Reachable(_) => "address",
             Field::Socket(_) => "address with port",
             Field::Path(..) => "path",
+            Field::Mode(_) => "mode",
             Field::Choice(_) => "word",
             Field::Rate(_) => "rate",
             Field::Secret(_) => "secret",
@@ -162,6 +165,7 @@ impl Field {
                 "an IP address with a port like \"127.0.0.1:9100\", or \"\" for none".to_owned()
             }
             Field::Path(_, most) => format!("a path of at most {most} bytes, or \"\" for none"),
+            Field::Mode(_) => "octal digits like \"0660\", 0001 to 0777".to_owned(),
             Field::Choice(choice) => format!("one of {}", choice.words.join(", ")),
             Field::Rate(_) => {
                 format!("a number a second, {LOWEST_RATE:.7} to {HIGHEST_RATE}, or -1 for no limit")
@@ -189,6 +193,7 @@ impl Field {
                 let path = at(config).as_ref().map(|path| path.display());
                 Value::Text(shown(&path))
             }
+            Field::Mode(at) => Value::Text(format!("{:04o}", at(config))),
             Field::Choice(choice) => Value::Text((choice.get)(config).to_owned()),
             Field::Rate(at) => rate(at.get(config)),
             // What is in these is nobody's business; that they are there is.
@@ -285,6 +290,7 @@ impl Field {
                 within(path.len(), 0, *most)?;
                 *at(config) = (!path.is_empty()).then(|| PathBuf::from(path));
             }
+            Field::Mode(at) => *at(config) = mode(text(value)?)?,
             Field::Choice(choice) => {
                 let word = text(value)?.to_ascii_lowercase();
                 let known = choice.words.iter().find(|known| **known == word)?;
@@ -323,6 +329,7 @@ impl Field {
             Field::Reachable(at) => carry(*at, from, to),
             Field::Socket(at) => carry(*at, from, to),
             Field::Path(at, _) => carry(*at, from, to),
+            Field::Mode(at) => carry(*at, from, to),
             Field::Choice(choice) => (choice.set)(to, (choice.get)(from)),
             Field::Rate(Rated::Alone(at)) => carry(*at, from, to),
             Field::Rate(Rated::WithBurst(at)) => carry(*at, from, to),
@@ -466,6 +473,14 @@ fn name(text: &str) -> Option<&str> {
     let lettered = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let fits = (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(lettered);
     fits.then_some(text)
+}
+
+/// The mode of a file that somebody may open.
+pub(crate) fn mode(text: &str) -> Option<u32> {
+    let octal = text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+    let mode = u32::from_str_radix(text, 8).ok().filter(|_| octal)?;
+    within(mode, 0o001, 0o777)?;
+    Some(mode)
 }
 
 /// Nothing is nothing; everything else has to be understood.

@@ -14,6 +14,7 @@
 pub mod acl;
 pub mod consul;
 pub mod document;
+mod drpc;
 pub mod field;
 mod level;
 pub mod load;
@@ -35,6 +36,7 @@ use oneport::{
 };
 
 pub use acl::{AclConfig, NetworkConfig, TokenConfig};
+pub use drpc::DrpcConfig;
 pub use level::Level;
 pub use setting::{Change, OURS, Setting};
 use settings::SETTINGS;
@@ -100,6 +102,8 @@ pub struct Config {
     pub metrics_addr: Option<SocketAddr>,
     /// What the names of Consul's metrics begin with. Default `consul`.
     pub metrics_prefix: String,
+    /// The dRPC socket.
+    pub drpc: DrpcConfig,
 }
 
 /// The limits of blocking queries.
@@ -171,6 +175,7 @@ impl Default for Config {
             admin_socket: None,
             metrics_addr: None,
             metrics_prefix: "consul".into(),
+            drpc: DrpcConfig::default(),
         }
     }
 }

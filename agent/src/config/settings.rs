@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use oneport::{
-    LONGEST_GRACE, LONGEST_KEEPALIVE, MOST_CONNS_PER_SECOND, services::msgpack::MAX_DEPTH,
+    LONGEST_GRACE, LONGEST_KEEPALIVE, MOST_CONNS_PER_SECOND,
+    services::{drpc::MAX_PATH, msgpack::MAX_DEPTH},
     stack::LONGEST_TIMEOUT,
 };
 
@@ -12,8 +13,8 @@ use super::{
     LONGEST_WAIT, MOST_BLOCKING,
     field::{
         Field::{
-            Address, Choice, Flag, Name, Networks, Path, Rate, Reachable, Rules, Secret, Socket,
-            Span, Tokens, Whole,
+            Address, Choice, Flag, Mode, Name, Networks, Path, Rate, Reachable, Rules, Secret,
+            Socket, Span, Tokens, Whole,
         },
         Rated::{Alone, WithBurst},
         Spanned::{Maybe, Seconds, Some as Always},
@@ -199,6 +200,75 @@ pub const SETTINGS: &[Setting] = &[
          it where only your monitoring is.",
     )
     .flag("--metrics-addr"),
+    Setting::new(
+        "oneport.drpc.socket",
+        Path(|c| &mut c.drpc.socket, MAX_PATH),
+        Restart,
+        "A SOCK_SEQPACKET unix socket for programs of this host: DAOS dRPC with modules 16 \
+         (status), 17 (keys and values) and 18 (reload, for the agent's own user and root).",
+    )
+    .flag("--drpc-socket"),
+    Setting::new(
+        "oneport.drpc.mode",
+        Mode(|c| &mut c.drpc.mode),
+        Restart,
+        "The mode of the dRPC socket: whoever may write may call.",
+    )
+    .flag("--drpc-mode"),
+    Setting::new(
+        "oneport.drpc.max_sessions",
+        Whole(Usize(|c| &mut c.drpc.listen.max_sessions), 1, MOST_CONNS),
+        Restart,
+        "dRPC sessions at once, in all.",
+    ),
+    Setting::new(
+        "oneport.drpc.max_sessions_per_user",
+        Whole(
+            Usize(|c| &mut c.drpc.listen.max_sessions_per_user),
+            1,
+            MOST_CONNS,
+        ),
+        Restart,
+        "dRPC sessions at once of one user of this host.",
+    ),
+    Setting::new(
+        "oneport.drpc.message_limit",
+        Whole(Usize(|c| &mut c.drpc.messages.message_limit), 1, LARGEST),
+        Restart,
+        "The largest dRPC call, in bytes.",
+    ),
+    Setting::new(
+        "oneport.drpc.memory",
+        Whole(Usize(|c| &mut c.drpc.messages.memory), 1, ANY),
+        Restart,
+        "Memory for dRPC calls of more than one packet, of all sessions together, in bytes.",
+    ),
+    Setting::new(
+        "oneport.drpc.message_time",
+        Span(
+            Always(|c| &mut c.drpc.messages.message_time),
+            MILLI,
+            LONGEST_TIME,
+        ),
+        Restart,
+        "How long a dRPC call may take from its first packet to its last.",
+    ),
+    Setting::new(
+        "oneport.drpc.write_stall",
+        Span(
+            Always(|c| &mut c.drpc.messages.write_stall),
+            MILLI,
+            LONGEST_TIME,
+        ),
+        Restart,
+        "How long a dRPC client may take nothing of its answer.",
+    ),
+    Setting::new(
+        "oneport.drpc.idle",
+        Span(Maybe(|c| &mut c.drpc.messages.idle), MILLI, LONGEST_TIME),
+        Restart,
+        "How long a dRPC session may be idle; 0 is for ever, as in DAOS.",
+    ),
     Setting::new(
         "oneport.listen.max_conns",
         Whole(Usize(|c| &mut c.listen.max_conns), 0, MOST_CONNS),
