@@ -576,3 +576,87 @@ fn the_messages_are_the_files() {
     let fields = ["changed", "restart", "errors"];
     holds("ReloadResponse", &|| reloaded.encode_to_vec(), &fields);
 }
+
+const README: &str = include_str!("../../README.md");
+
+#[test]
+fn the_readme_works_as_pasted() {
+    let dir = Dir::new();
+    let (mut server, path) = served(&dir);
+    let at = |text: &str| text.replace("/tmp/hello.sock", &path);
+    let shown = at(README);
+    assert!(shown.contains(&format!("drpc serve {path}\n")));
+    let table: Vec<_> = (0..4).map(|_| server.line()).collect();
+    assert!(shown.contains(&table.join("\n")), "{table:?}");
+    let commands = README
+        .lines()
+        .filter(|line| line.contains(" -- drpc call "));
+    let ends: Vec<_> = commands
+        .map(|line| {
+            let line = at(line).replace("cargo run --release -q --", PROGRAM);
+            let mut shell = Command::new("sh");
+            let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+            shell.args(["-c", &line]).current_dir(root);
+            Ended::from(shell.output().unwrap()).json()
+        })
+        .collect();
+    let body = serde_json::to_string_pretty(&ends[0]["body"]).unwrap();
+    let hex = ends[1]["hex"].as_str().unwrap();
+    let printed = format!("SUCCESS\n{body}\nSUCCESS\n{hex}\n");
+    assert!(README.contains(&printed), "README.md shows not\n{printed}");
+}
+
+#[test]
+fn the_page_for_go_users_has_no_empty_cell() {
+    let page = include_str!("../../docs/coming-from-go-drpc.md");
+    let rows: Vec<_> = page.lines().filter(|line| line.starts_with('|')).collect();
+    assert!(rows.len() > 40);
+    for row in rows {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        assert!((2..=3).contains(&cells.len()), "{row}");
+        assert!(cells.iter().all(|cell| !cell.is_empty()), "{row}");
+    }
+    for item in [
+        "MaxChunkSize",
+        "Call{",
+        "Response{",
+        "Status",
+        "DomainSocketClient",
+        "NewClientConnection",
+        "IsConnected",
+        "SendMsg",
+        "GetSocketPath",
+        "Unlock",
+        "NewDomainSocketServer",
+        "RegisterRPCModule",
+        "Start(ctx)",
+        "Listen(ctx)",
+        "GetNumSessions",
+        "NewSession",
+        "ProcessIncomingMessage",
+        "HandleCall",
+        "GetMethod",
+        "NewModuleService",
+        "RegisterModule",
+        "GetModule",
+        "ProcessMessage",
+        "Marshal(proto)",
+        "GetStatus",
+        "NewFailure(status)",
+        "NewFailureWithMessage",
+        "UnknownModuleFailure",
+        "UnknownMethodFailure",
+        "UnmarshalingCallFailure",
+        "UnmarshalingPayloadFailure",
+        "MarshalingFailure",
+        "ErrorToStatus",
+        "FaultSocketFileInUse",
+        "logging.Logger",
+    ] {
+        let named = page.lines().any(|row| {
+            let mut cells = row.split(" | ");
+            cells.next().is_some_and(|cell| cell.contains(item))
+        });
+        assert!(named, "{item}");
+    }
+}
