@@ -124,6 +124,10 @@ fn edges(field: &Field) -> (Vec<serde_json::Value>, Vec<serde_json::Value>) {
             good.extend([json!("/x"), json!("p".repeat(*most)), json!("")]);
             bad.extend([json!("p".repeat(most + 1)), json!(1)]);
         }
+        Field::Mode(_) => {
+            good.extend([json!("0001"), json!("0777"), json!("0660")]);
+            bad.extend([json!("0"), json!("1000"), json!("8"), json!(""), json!(660)]);
+        }
         Field::Choice(choice) => {
             good.extend(choice.words.iter().map(|word| json!(word)));
             good.push(json!(choice.words[0].to_uppercase()));
