@@ -14,6 +14,7 @@ use tower::Service;
 use super::{
     asked::{Asked, asked},
     config::Config,
+    frame::Bounds,
     methods::Methods,
     reply::Reply,
     request::Request,
@@ -35,6 +36,8 @@ pub struct Server<S> {
 pub(super) struct Shared {
     pub(super) methods: Methods,
     pub(super) config: Config,
+    /// As `config` says.
+    pub(super) bounds: Bounds,
     pub(super) asked: fn(&MethodInfo, &[u8]) -> Asked,
     pub(super) requests: metrics::Counter,
     pub(super) request_errors: metrics::Counter,
@@ -50,6 +53,7 @@ impl<S> Server<S> {
             service,
             shared: Arc::new(Shared {
                 methods,
+                bounds: Config::default().bounds(),
                 config: Config::default(),
                 asked,
                 requests: metrics::counter!("rpc.request"),
@@ -61,7 +65,12 @@ impl<S> Server<S> {
     /// The same driver with other limits.
     #[must_use]
     pub fn config(self, config: Config) -> Server<S> {
-        self.with(|shared| Shared { config, ..shared })
+        let bounds = config.bounds();
+        self.with(|shared| Shared {
+            config,
+            bounds,
+            ..shared
+        })
     }
 
     /// The same driver with another way to find token and wait time in a body; the default is
@@ -75,6 +84,7 @@ impl<S> Server<S> {
         let Shared {
             methods,
             config,
+            bounds,
             asked,
             requests,
             request_errors,
@@ -84,6 +94,7 @@ impl<S> Server<S> {
             shared: Arc::new(change(Shared {
                 methods: methods.clone(),
                 config: config.clone(),
+                bounds: *bounds,
                 asked: *asked,
                 requests: requests.clone(),
                 request_errors: request_errors.clone(),
@@ -146,6 +157,6 @@ mod tests {
         let drain = Drainer::new().handle();
         let conn = Conn::stream(oneport_proto::Session::in_process(), drain, near);
         let size = size_of_val(&*server.call(conn));
-        assert!(size <= 1000, "{size} bytes");
+        assert!(size <= 544, "{size} bytes");
     }
 }
