@@ -157,6 +157,6 @@ mod tests {
         let drain = Drainer::new().handle();
         let conn = Conn::stream(oneport_proto::Session::in_process(), drain, near);
         let size = size_of_val(&*server.call(conn));
-        assert!(size <= 544, "{size} bytes");
+        assert!(size <= 432, "{size} bytes");
     }
 }
