@@ -436,7 +436,7 @@ mod tests {
             ..Limits::default()
         });
         let of = |name: &str| {
-            let head = read();
+            let mut head = read();
             if !name.is_empty() {
                 head.identity.set(Identity::new(name)).unwrap();
             }
