@@ -11,13 +11,12 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use oneport_proto::{BoxError, Call, Head, Method, MethodInfo, Session};
+use oneport_proto::{Call, Head, Method, MethodInfo, Session};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     time::Instant,
 };
-use tower::{Service, util::BoxCloneSyncService};
 
 use crate::{
     drain::{Drain, DrainSignal},
@@ -77,6 +76,11 @@ impl Conn {
             let method = Method::Known(MethodInfo::accept());
             Box::new(Head::new(method, Arc::clone(&self.session), self.at))
         })
+    }
+
+    /// When it was made of its transport.
+    pub fn opened_at(&self) -> Instant {
+        self.head.at
     }
 
     /// The drain that the connection takes part in.
@@ -217,30 +221,6 @@ impl fmt::Debug for Conn {
             .finish_non_exhaustive()
     }
 }
-
-/// A protocol: a service that takes a whole connection and is done when the connection is.
-///
-/// Implemented for every service of that shape; write `impl Protocol` instead of the bounds.
-pub trait Protocol:
-    Service<Conn, Response = (), Error = BoxError, Future: Send + 'static>
-    + Clone
-    + Send
-    + Sync
-    + 'static
-{
-}
-
-impl<P> Protocol for P where
-    P: Service<Conn, Response = (), Error = BoxError, Future: Send + 'static>
-        + Clone
-        + Send
-        + Sync
-        + 'static
-{
-}
-
-/// Any [`Protocol`], boxed: what a row of a port's table holds.
-pub type BoxProtocol = BoxCloneSyncService<Conn, (), BoxError>;
 
 #[cfg(test)]
 mod tests {
