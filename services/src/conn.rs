@@ -80,7 +80,7 @@ impl Conn {
 
     /// When it was made of its transport.
     pub fn opened_at(&self) -> Instant {
-        self.head.at
+        self.at
     }
 
     /// The drain that the connection takes part in.
