@@ -81,7 +81,7 @@ fn calls_in_memory(group: &mut Group<'_>, call: Call, way: Way) {
     let (near, far) = pipe();
     stage.spawn(calls::protocol(&agent).oneshot(ends::conn(near)));
     ours(group, "memory, oneport", &stage, call, way, ends::conn(far));
-    let exchange = stage.run(call.exchange(agent.router()));
+    let exchange = stage.run(call.exchange(&agent));
     let (near, far) = pipe();
     echo(group, "memory, bare", &stage, &exchange, way, near, far);
 }
@@ -94,7 +94,7 @@ fn calls_on_loopback(group: &mut Group<'_>, call: Call, way: Way) {
     socket.set_nodelay(true).unwrap();
     let conn = ends::tcp(socket);
     ours(group, "loopback, oneport", &stage, call, way, conn);
-    let exchange = stage.run(call.exchange(agent.router()));
+    let exchange = stage.run(call.exchange(&agent));
     let (near, far) = stage.run(sockets());
     echo(group, "loopback, bare", &stage, &exchange, way, near, far);
 }

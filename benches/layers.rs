@@ -138,11 +138,12 @@ fn one_by_one(c: &mut Criterion) {
         .build()
         .unwrap();
     let _entered = runtime.enter();
-    let caller = Caller::new(1);
     let mut group = c.benchmark_group("call");
     macro_rules! layered {
         ($name:expr, $layer:expr) => {
             group.bench_function($name, |b| {
+                // A connection of its own: a session keeps the counts of the layer that was first.
+                let caller = Caller::new(1);
                 let mut service = Layer::layer(&$layer, service_fn(handle));
                 assert!(call(&mut service, caller.ask()));
                 b.iter(|| call(&mut service, caller.ask()));
@@ -174,6 +175,7 @@ fn one_by_one(c: &mut Criterion) {
     );
     layered!("all", Layers::new(&config(), Everybody::new()));
     group.bench_function("all, boxed", |b| {
+        let caller = Caller::new(1);
         let layers = Layers::new(&config(), Everybody::new());
         let mut stack: Stack<Ask, Answer> = layers.stack(service_fn(handle));
         b.iter(|| call(&mut stack, caller.ask()));

@@ -103,7 +103,7 @@ pub use config::{
 };
 pub use listen::{ListenControl, ListenError, Listener, Served};
 pub use port::{MAX_ALPN_NAME, Mark, Port, PortBuilder, PortError, Unrouted};
-pub use sniff::{FIRST_BYTE_WITHIN, Outcome, Sniff, SniffError};
+pub use sniff::{FIRST_BYTE_WITHIN, Outcome, Sniff, SniffError, Sniffing};
 pub use stack::{Everybody, Layers, Stack, StackConfig};
 
 pub use oneport_layers as layers;

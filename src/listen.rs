@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, future::poll_fn, io, net::SocketAddr, pin::pin, time::Duration};
 
-use metrics::{counter, gauge};
+use metrics::{Counter, Gauge, counter, gauge};
 use oneport_layers::Source;
 use oneport_proto::{BoxError, Peer, Session};
 use oneport_services::{AcceptFailure, Backoff, Conn, Drain, Protocol};
@@ -180,6 +180,29 @@ struct Serving<P> {
     backoff: Backoff,
     pause_until: Option<Instant>,
     served: Served,
+    meters: Meters,
+}
+
+/// How a connection ends when nothing is wrong, as a metric label.
+const DONE: &str = "done";
+
+/// The metric handles of what every connection does.
+struct Meters {
+    accepted: Counter,
+    consul_accepted: Counter,
+    open: Gauge,
+    done: Counter,
+}
+
+impl Meters {
+    fn new() -> Meters {
+        Meters {
+            accepted: counter!(ACCEPTED),
+            consul_accepted: counter!(CONSUL_ACCEPTED),
+            open: gauge!(OPEN),
+            done: counter!(ENDED, "how" => DONE),
+        }
+    }
 }
 
 impl<P: Protocol> Serving<P> {
@@ -193,6 +216,7 @@ impl<P: Protocol> Serving<P> {
             backoff: Backoff::default(),
             pause_until: None,
             served: Served::default(),
+            meters: Meters::new(),
         }
     }
 
@@ -230,8 +254,8 @@ impl<P: Protocol> Serving<P> {
     {
         let Accepted { io, peer, local } = accepted;
         self.served.accepted += 1;
-        counter!(ACCEPTED).increment(1);
-        counter!(CONSUL_ACCEPTED).increment(1);
+        self.meters.accepted.increment(1);
+        self.meters.consul_accepted.increment(1);
         if let Err(full) = self.slots.take(Source::of(&peer), Instant::now()) {
             self.served.refused += 1;
             counter!(REFUSED, "limit" => full.label()).increment(1);
@@ -239,9 +263,11 @@ impl<P: Protocol> Serving<P> {
             return;
         }
         let conn = Conn::new(Session::new(peer.clone(), local), self.drain.clone(), io);
-        let task = self.tasks.spawn(self.protocol.clone().oneshot(conn));
+        // Boxed, for spawning moves a future nine times.
+        let serving = Box::pin(self.protocol.clone().oneshot(conn));
+        let task = self.tasks.spawn(serving);
         self.peers.insert(task.id(), peer);
-        gauge!(OPEN).increment(1);
+        self.meters.open.increment(1);
     }
 
     fn ended(&mut self, ended: Result<(Id, Result<(), BoxError>), JoinError>) {
@@ -253,8 +279,11 @@ impl<P: Protocol> Serving<P> {
             return;
         };
         self.slots.free(Source::of(&peer));
-        gauge!(OPEN).decrement(1);
-        counter!(ENDED, "how" => self.how(&peer, result)).increment(1);
+        self.meters.open.decrement(1);
+        match self.how(&peer, result) {
+            DONE => self.meters.done.increment(1),
+            how => counter!(ENDED, "how" => how).increment(1),
+        }
     }
 
     /// How a connection ended, as a metric label.
@@ -264,7 +293,7 @@ impl<P: Protocol> Serving<P> {
         result: Result<Result<(), BoxError>, JoinError>,
     ) -> &'static str {
         match result {
-            Ok(Ok(())) => "done",
+            Ok(Ok(())) => DONE,
             Ok(Err(error)) => {
                 debug!(%peer, error, "connection ended");
                 "error"

@@ -2,7 +2,9 @@
 //!
 //! They go through the [`metrics`](https://docs.rs/metrics) facade; a host that installs no
 //! recorder pays nothing. Labels have a fixed set of values or are named by the host when it puts
-//! its port together: nothing of them comes from the wire.
+//! its port together: nothing of them comes from the wire. Handles are made when a
+//! listener begins to serve or something is counted first, and kept, so that counting costs no
+//! look-up: install a recorder before that.
 //!
 //! | metric | kind | labels | what |
 //! |---|---|---|---|

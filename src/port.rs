@@ -4,11 +4,11 @@ use std::{
     error::Error,
     fmt,
     future::{Ready, ready},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
 };
 
-use metrics::counter;
+use metrics::{Counter, counter};
 use oneport_proto::{BoxError, Refusal};
 use oneport_services::{BoxProtocol, Conn, Protocol};
 use tower::Service;
@@ -65,6 +65,7 @@ struct Row {
     mark: Option<Mark>,
     name: &'static str,
     kind: Kind,
+    routed: OnceLock<Counter>,
 }
 
 #[derive(Clone, Debug)]
@@ -144,7 +145,7 @@ impl Service<Mark> for Port {
         let Some(row) = self.row(&mark) else {
             return ready(Err(Unrouted::Unknown(mark)));
         };
-        counter!(PORT_ROUTED, "row" => row.name).increment(1);
+        row.routed().increment(1);
         ready(match &row.kind {
             Kind::Tag(protocol) | Kind::Whole(protocol) => Ok(protocol.clone()),
             Kind::Unserved => Err(Unrouted::Unserved {
@@ -174,6 +175,21 @@ impl fmt::Display for Port {
 }
 
 impl Row {
+    fn new(mark: Option<Mark>, name: &'static str, kind: Kind) -> Row {
+        Row {
+            mark,
+            name,
+            kind,
+            routed: OnceLock::new(),
+        }
+    }
+
+    /// The connections that found this row.
+    fn routed(&self) -> &Counter {
+        let make = || counter!(PORT_ROUTED, "row" => self.name);
+        self.routed.get_or_init(make)
+    }
+
     fn note(&self) -> &'static str {
         match (&self.mark, &self.kind) {
             (_, Kind::Unserved) => "not served",
@@ -271,7 +287,7 @@ impl PortBuilder {
     }
 
     fn row(mut self, mark: Option<Mark>, name: &'static str, kind: Kind) -> Self {
-        let row = Row { mark, name, kind };
+        let row = Row::new(mark, name, kind);
         match row.conflict(&self.rows) {
             Some(error) => self.error = self.error.or(Some(error)),
             None => self.rows.push(row),

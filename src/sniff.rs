@@ -3,20 +3,21 @@
 use std::{
     error::Error,
     fmt,
-    future::{Future, pending, poll_fn},
+    future::Future,
     io,
-    pin::{Pin, pin},
-    sync::Arc,
-    task::{Context, Poll},
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use metrics::{counter, histogram};
+use metrics::{Counter, Histogram, counter, histogram};
 use oneport_layers::Source;
 use oneport_proto::{BoxError, Refusal};
 use oneport_services::Conn;
-use tokio::time::{Instant, sleep};
-use tower::{MakeService, Service, ServiceExt};
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tower::{MakeService, Service};
 use tracing::{debug, info, warn};
 
 use crate::{
@@ -39,7 +40,14 @@ pub const FIRST_BYTE_WITHIN: Duration = Duration::from_secs(5);
 pub struct Sniff<M> {
     make: M,
     within: Duration,
-    told: Arc<Once<(Option<Source>, Mark)>>,
+    shared: Arc<Shared>,
+}
+
+/// What all connections of a port share.
+#[derive(Debug, Default)]
+struct Shared {
+    told: Once<(Option<Source>, Mark)>,
+    counts: Counts,
 }
 
 impl<M> Sniff<M> {
@@ -48,7 +56,7 @@ impl<M> Sniff<M> {
         Sniff {
             make,
             within: FIRST_BYTE_WITHIN,
-            told: Arc::default(),
+            shared: Arc::default(),
         }
     }
 
@@ -71,72 +79,160 @@ where
 {
     type Response = ();
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
+    type Future = Sniffing<M>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut conn: Conn) -> Self::Future {
-        let Sniff { make, within, told } = self.clone();
-        Box::pin(async move {
-            let began = Instant::now();
-            let found = find(make, within, &mut conn).await;
-            Outcome::of(&found).count(began.elapsed());
-            match found {
-                Ok(Some(protocol)) => protocol.oneshot(conn).await.map_err(Into::into),
-                Ok(None) => Ok(()),
-                Err(error) => {
-                    tell(&told, &conn, &error);
-                    conn.eat();
-                    conn.close();
-                    Err(error)
+    fn call(&mut self, conn: Conn) -> Sniffing<M> {
+        Sniffing {
+            sniff: self.clone(),
+            conn: Some(conn),
+            step: Step::Waiting { late: None },
+        }
+    }
+}
+
+pin_project! {
+    /// The future of a [`Sniff`]: a connection on its way to its protocol, then in its hands.
+    #[must_use = "futures do nothing unless they are polled"]
+    pub struct Sniffing<M: MakeService<Mark, Conn>> {
+        sniff: Sniff<M>,
+        // Here until its protocol gets it.
+        conn: Option<Conn>,
+        #[pin]
+        step: Step<M>,
+    }
+}
+
+pin_project! {
+    #[project = StepNow]
+    enum Step<M: MakeService<Mark, Conn>> {
+        // For the first byte, and for who knows its protocol. The timer is made when there is a wait.
+        Waiting {
+            #[pin]
+            late: Option<Sleep>,
+        },
+        Making {
+            #[pin]
+            protocol: M::Future,
+        },
+        Made {
+            protocol: M::Service,
+        },
+        Serving {
+            #[pin]
+            done: <M::Service as Service<Conn>>::Future,
+        },
+    }
+}
+
+impl<M> Future for Sniffing<M>
+where
+    M: MakeService<Mark, Conn, Response = ()>,
+    M::MakeError: Into<BoxError>,
+    M::Error: Into<BoxError>,
+{
+    type Output = Result<(), BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        const OVER: &str = "not polled after its end";
+        let mut this = self.project();
+        loop {
+            match this.step.as_mut().project() {
+                StepNow::Waiting { .. } | StepNow::Making { .. } => {
+                    let conn = this.conn.as_mut().expect(OVER);
+                    let found = ready!(poll_find(this.step.as_mut(), this.sniff, conn, cx));
+                    let took = conn.opened_at().elapsed();
+                    this.sniff.shared.counts.add(Outcome::of(&found), took);
+                    match found {
+                        Ok(Some(protocol)) => this.step.set(Step::Made { protocol }),
+                        Ok(None) => {
+                            *this.conn = None;
+                            return Poll::Ready(Ok(()));
+                        }
+                        Err(error) => {
+                            let conn = this.conn.take().expect(OVER);
+                            refuse(conn, &error, &this.sniff.shared.told);
+                            return Poll::Ready(Err(error));
+                        }
+                    }
                 }
+                StepNow::Made { protocol } => {
+                    ready!(protocol.poll_ready(cx)).map_err(Into::into)?;
+                    let done = protocol.call(this.conn.take().expect(OVER));
+                    this.step.set(Step::Serving { done });
+                }
+                StepNow::Serving { done } => return done.poll(cx).map_err(Into::into),
             }
-        })
+        }
     }
 }
 
 /// The protocol of a connection; `None` if the peer left without a word.
-async fn find<M>(
-    mut make: M,
-    within: Duration,
+fn poll_find<M>(
+    mut step: Pin<&mut Step<M>>,
+    sniff: &mut Sniff<M>,
     conn: &mut Conn,
-) -> Result<Option<M::Service>, BoxError>
+    cx: &mut Context<'_>,
+) -> Poll<Result<Option<M::Service>, BoxError>>
 where
     M: MakeService<Mark, Conn, MakeError: Into<BoxError>>,
 {
-    let Some(byte) = first_byte(conn, within).await? else {
-        return Ok(None);
-    };
-    poll_fn(|cx| make.poll_ready(cx))
-        .await
-        .map_err(Into::into)?;
-    let protocol = make.make_service(Mark::First(byte)).await;
-    protocol.map(Some).map_err(Into::into)
+    if let StepNow::Waiting { late } = step.as_mut().project() {
+        // The byte stays unread: while `make` is not ready it is found again.
+        let Some(byte) = ready!(poll_first_byte(conn, sniff.within, late, cx))? else {
+            return Poll::Ready(Ok(None));
+        };
+        ready!(sniff.make.poll_ready(cx)).map_err(Into::into)?;
+        let protocol = sniff.make.make_service(Mark::First(byte));
+        step.set(Step::Making { protocol });
+    }
+    match step.project() {
+        StepNow::Making { protocol } => protocol.poll(cx).map_ok(Some).map_err(Into::into),
+        _ => unreachable!("who looks for a protocol has none"),
+    }
 }
 
 /// The first byte, still unread; `None` if there will be none.
-async fn first_byte(conn: &mut Conn, within: Duration) -> Result<Option<u8>, SniffError> {
-    let mut late = pin!(async {
-        if within.is_zero() {
-            pending().await
-        }
-        sleep(within).await;
-    });
-    poll_fn(|cx| {
-        // The byte comes first: who has spoken in time is never late.
-        if let Poll::Ready(peeked) = conn.poll_peek(cx) {
-            return Poll::Ready(peeked.map_err(SniffError::Broken));
-        }
-        if conn.poll_draining(cx).is_ready() {
-            return Poll::Ready(Err(SniffError::Draining));
-        }
-        late.as_mut()
-            .poll(cx)
-            .map(|()| Err(SniffError::Late(within)))
-    })
-    .await
+fn poll_first_byte(
+    conn: &mut Conn,
+    within: Duration,
+    late: Pin<&mut Option<Sleep>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Option<u8>, SniffError>> {
+    // The byte comes first: who has spoken in time is never late.
+    if let Poll::Ready(peeked) = conn.poll_peek(cx) {
+        return Poll::Ready(peeked.map_err(SniffError::Broken));
+    }
+    if conn.poll_draining(cx).is_ready() {
+        return Poll::Ready(Err(SniffError::Draining));
+    }
+    poll_late(conn.opened_at(), within, late, cx).map(|()| Err(SniffError::Late(within)))
+}
+
+/// Ready once `within` is over; never if it is zero.
+fn poll_late(
+    opened_at: Instant,
+    within: Duration,
+    mut late: Pin<&mut Option<Sleep>>,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    if late.is_none() && !within.is_zero() {
+        late.set(opened_at.checked_add(within).map(sleep_until));
+    }
+    match late.as_pin_mut() {
+        Some(late) => late.poll(cx),
+        None => Poll::Pending,
+    }
+}
+
+/// Closes a connection that leads nowhere, and says why.
+fn refuse(mut conn: Conn, error: &BoxError, told: &Once<(Option<Source>, Mark)>) {
+    tell(told, &conn, error);
+    conn.eat();
+    conn.close();
 }
 
 /// Says why a connection was refused. A peer that keeps sending the same byte is mentioned once.
@@ -201,10 +297,25 @@ impl Outcome {
             (None, None) => Outcome::Failed,
         }
     }
+}
 
-    fn count(self, took: Duration) {
-        counter!(SNIFFED, "outcome" => self.label()).increment(1);
-        histogram!(SNIFF_SECONDS, "outcome" => self.label()).record(took);
+/// The metric handles of every outcome, in the order of [`Outcome`].
+#[derive(Debug, Default)]
+struct Counts([OnceLock<(Counter, Histogram)>; OUTCOMES]);
+
+const OUTCOMES: usize = Outcome::Failed as usize + 1;
+
+impl Counts {
+    fn add(&self, outcome: Outcome, took: Duration) {
+        let label = outcome.label();
+        let (outcomes, seconds) = self.0[outcome as usize].get_or_init(|| {
+            (
+                counter!(SNIFFED, "outcome" => label),
+                histogram!(SNIFF_SECONDS, "outcome" => label),
+            )
+        });
+        outcomes.increment(1);
+        seconds.record(took);
     }
 }
 

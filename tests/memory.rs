@@ -73,10 +73,52 @@ unsafe impl GlobalAlloc for Counted {
     }
 }
 
+/// What an idle stream of a yamux session may take, in bytes, net/rpc session included: fifty of
+/// them, with what the allocator adds, stay below 60 KB.
+const IDLE_STREAM: usize = 896;
+
 /// What a connection may take beyond the bytes that it sent.
 const ALLOWANCE: usize = 64 * 1024;
 
+/// One test: the counts are of the whole process.
 #[test]
+fn peers_take_little() {
+    an_idle_stream_takes_little();
+    a_stranger_takes_little_more_than_it_sends();
+}
+
+/// Streams that have had an answer and keep quiet, as those of a pool.
+fn an_idle_stream_takes_little() {
+    const FEW: u32 = 50;
+    const MANY: u32 = 250;
+    let (addr, stop, server) = start();
+    let mut control = Control::new(addr);
+    let mut held = |streams| {
+        let before = MEMORY.mark();
+        let mut conn = TcpStream::connect(addr).unwrap();
+        conn.write_all(&[4]).unwrap();
+        for n in 0..streams {
+            let id = 2 * n + 1;
+            conn.write_all(&[open(id), data(id, PING)].concat())
+                .unwrap();
+            conn.read_exact(&mut [0; 2 * 12 + ANSWER]).unwrap();
+        }
+        control.wait();
+        let held = MEMORY.used.load(Relaxed).saturating_sub(before);
+        drop(conn);
+        control.wait();
+        held
+    };
+    held(1);
+    let (few, many) = (held(FEW), held(MANY));
+    let each = (many - few) / usize::try_from(MANY - FEW).unwrap();
+    println!("{each:>9} bytes of memory for an idle stream");
+    assert!(each <= IDLE_STREAM);
+    drop(control);
+    stop.send(()).unwrap();
+    server.join().unwrap();
+}
+
 fn a_stranger_takes_little_more_than_it_sends() {
     let (addr, stop, server) = start();
     let mut control = Control::new(addr);
@@ -124,6 +166,11 @@ fn start() -> (
     (told.recv().unwrap(), stop, server)
 }
 
+/// A request.
+const PING: &[u8] = b"\x82\xa3Seq\x01\xadServiceMethod\xabStatus.Ping\x80";
+/// The bytes of its answer.
+const ANSWER: usize = 40;
+
 /// A well-behaved session. The server has one thread and serves its connections in turn, so after a
 /// few answers here it has met everything that was sent elsewhere before.
 struct Control(TcpStream);
@@ -136,10 +183,9 @@ impl Control {
     }
 
     fn wait(&mut self) {
-        const PING: &[u8] = b"\x82\xa3Seq\x01\xadServiceMethod\xabStatus.Ping\x80";
         for _ in 0..20 {
             self.0.write_all(PING).unwrap();
-            self.0.read_exact(&mut [0; 40]).unwrap();
+            self.0.read_exact(&mut [0; ANSWER]).unwrap();
         }
     }
 }

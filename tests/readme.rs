@@ -30,6 +30,9 @@ async fn the_table_is_the_one_that_is_printed() {
 #[test]
 fn the_figures_are_those_that_were_measured() {
     let page = include_str!("../BENCHMARKS.md");
+    // With no layers in front; with them the same rows stand further down.
+    let (_, page) = page.split_once("\n## Processor time").unwrap();
+    let (page, _) = page.split_once("\n## ").unwrap();
     let (before, _) = README.split_once("<!-- end of figures -->").unwrap();
     let (_, figures) = before.rsplit_once("|---|--:|\n").unwrap();
     assert!(figures.lines().count() >= 3, "README.md shows figures");

@@ -87,13 +87,18 @@ impl Agent {
     }
 
     fn oneport(&self, line: &str) -> Output {
+        self.command_for(line).output().unwrap()
+    }
+
+    /// A command line that finds this agent.
+    fn command_for(&self, line: &str) -> Command {
         let mut command = Command::new(PROGRAM);
         command
             .args(line.split_whitespace())
             .current_dir(self.dir.path());
         command.env("ONEPORT_ADDR", &self.addr);
         command.env("ONEPORT_ADMIN_SOCKET", "admin.sock");
-        command.output().unwrap()
+        command
     }
 
     fn reload(&self) -> Output {
@@ -286,6 +291,56 @@ fn a_reload_changes_limits_and_drops_no_connection() {
     assert_eq!(state["settings"]["datacenter"], "dc1");
     assert_eq!(state["restart"], serde_json::json!(["datacenter"]));
     drop(held);
+    assert_eq!(agent.end().0, Some(0));
+}
+
+#[test]
+fn calls_go_on_through_many_reloads() {
+    const RELOADS: usize = 20;
+    const BURST: usize = 1_000_000;
+    let settings = |burst: usize| {
+        format!(
+            r#"{{"limits": {{"rpc_rate": 1e8, "rpc_max_burst": {burst},
+                "rpc_max_conns_per_client": {burst}}}}}"#
+        )
+    };
+    let mut agent = Agent::start(&settings(BURST));
+    let line = "bench --transport yamux --streams 4 --mix KVS.Get=1,KVS.Apply=1 --duration 60m \
+                --warm-up 0 --progress --json";
+    let mut load = agent.command_for(line);
+    let mut load = load
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The first line tells that the load is on.
+    let mut first = String::new();
+    let mut stderr = BufReader::new(load.stderr.take().unwrap());
+    stderr.read_line(&mut first).unwrap();
+    assert!(first.starts_with("load: "), "{first}");
+    for n in 1..=RELOADS {
+        agent.set(&settings(BURST + n));
+        let reloaded = agent.reload();
+        let (out, err) = (text(&reloaded.stdout), text(&reloaded.stderr));
+        assert!(out.contains("changed limits.rpc_max_burst\n"), "{out}{err}");
+    }
+    signal(&load, "-INT");
+    let mut out = String::new();
+    load.stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut out)
+        .unwrap();
+    assert_eq!(load.wait().unwrap().code(), Some(0), "{out}");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert!(report["Calls"].as_u64() > Some(0), "{out}");
+    let none = serde_json::json!(
+        {"Wrong": 0, "Refused": 0, "Connection": 0, "Late": 0, "Described": []}
+    );
+    assert_eq!(report["Errors"], none);
+    // Neither did the load open a connection for another that it lost.
+    let accepted = agent.state()["connections"]["accepted"].as_u64();
+    assert!(accepted <= Some(4), "{accepted:?}");
     assert_eq!(agent.end().0, Some(0));
 }
 

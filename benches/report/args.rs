@@ -66,6 +66,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Task, String> {
         [] if !benching => Ok(Task::Help),
         ["serve"] => Ok(Task::Serve),
         ["server", "oneport"] => Ok(Task::Server(Server::Oneport)),
+        ["server", "layered"] => Ok(Task::Server(Server::Layered)),
         ["server", "bare", request, answer] => Ok(Task::Server(Server::Bare {
             request: number(request)?,
             answer: number(answer)?,

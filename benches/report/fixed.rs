@@ -14,8 +14,8 @@ use std::{
 
 use bytes::Bytes;
 use oneport::{
-    ListenConfig, Listener,
-    services::{Conn, Drainer, Protocol, netrpc},
+    Listener,
+    services::{Conn, Drainer, Protocol},
 };
 use tokio::{io::AsyncWriteExt, net::TcpListener, runtime::Builder, sync::oneshot};
 use tower::ServiceExt;
@@ -25,6 +25,8 @@ use crate::{
     calls::{self, Call, Exchange},
     ends,
     feed::{self, Feed},
+    limited,
+    peers::{LOOPBACK, unlimited},
     way::Way,
 };
 
@@ -32,9 +34,20 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Run {
     /// Calls on one connection.
-    Calls { call: Call, way: Way, bare: bool },
+    Calls { call: Call, way: Way, by: By },
     /// Connections with one call each.
     Lives(Life),
+}
+
+/// Who answers calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Our port with the methods.
+    Methods,
+    /// Our port with the methods behind all layers, each with a limit.
+    Layers,
+    /// Bytes for bytes.
+    Bare,
 }
 
 /// Who serves a connection.
@@ -51,30 +64,70 @@ pub(crate) enum Life {
 const STREAMS: Way = Way::Yamux(16);
 
 /// All of them: their names, what they run, and how many calls or connections make a count.
-pub(crate) const RUNS: [(&str, Run, u32); 11] = [
-    ("ping-plain", calls_of(Call::Ping, Way::Plain, false), 2000),
+pub(crate) const RUNS: [(&str, Run, u32); 15] = [
+    (
+        "ping-plain",
+        calls_of(Call::Ping, Way::Plain, By::Methods),
+        2000,
+    ),
+    (
+        "ping-plain-layers",
+        calls_of(Call::Ping, Way::Plain, By::Layers),
+        2000,
+    ),
     (
         "ping-plain-bare",
-        calls_of(Call::Ping, Way::Plain, true),
+        calls_of(Call::Ping, Way::Plain, By::Bare),
         2000,
     ),
-    ("get-plain", calls_of(Call::Get, Way::Plain, false), 2000),
+    (
+        "get-plain",
+        calls_of(Call::Get, Way::Plain, By::Methods),
+        2000,
+    ),
+    (
+        "get-plain-layers",
+        calls_of(Call::Get, Way::Plain, By::Layers),
+        2000,
+    ),
     (
         "get-plain-bare",
-        calls_of(Call::Get, Way::Plain, true),
+        calls_of(Call::Get, Way::Plain, By::Bare),
         2000,
     ),
-    ("ping-yamux", calls_of(Call::Ping, STREAMS, false), 3200),
-    ("ping-yamux-bare", calls_of(Call::Ping, STREAMS, true), 3200),
-    ("get-yamux", calls_of(Call::Get, STREAMS, false), 3200),
-    ("get-yamux-bare", calls_of(Call::Get, STREAMS, true), 3200),
+    (
+        "ping-yamux",
+        calls_of(Call::Ping, STREAMS, By::Methods),
+        3200,
+    ),
+    (
+        "ping-yamux-layers",
+        calls_of(Call::Ping, STREAMS, By::Layers),
+        3200,
+    ),
+    (
+        "ping-yamux-bare",
+        calls_of(Call::Ping, STREAMS, By::Bare),
+        3200,
+    ),
+    ("get-yamux", calls_of(Call::Get, STREAMS, By::Methods), 3200),
+    (
+        "get-yamux-layers",
+        calls_of(Call::Get, STREAMS, By::Layers),
+        3200,
+    ),
+    (
+        "get-yamux-bare",
+        calls_of(Call::Get, STREAMS, By::Bare),
+        3200,
+    ),
     ("life-sniffed", Run::Lives(Life::Sniffed), 500),
     ("life-known", Run::Lives(Life::Known), 500),
     ("life-bare", Run::Lives(Life::Bare), 500),
 ];
 
-const fn calls_of(call: Call, way: Way, bare: bool) -> Run {
-    Run::Calls { call, way, bare }
+const fn calls_of(call: Call, way: Way, by: By) -> Run {
+    Run::Calls { call, way, by }
 }
 
 impl Run {
@@ -88,22 +141,27 @@ impl Run {
 pub(crate) fn run(run: Run, count: u64) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     match run {
-        Run::Calls { call, way, bare } => runtime.block_on(serve_calls(call, way, bare, count)),
+        Run::Calls { call, way, by } => runtime.block_on(serve_calls(call, way, by, count)),
         Run::Lives(life) => runtime.block_on(serve_lives(life, count)),
     }
 }
 
-async fn serve_calls(call: Call, way: Way, bare: bool, count: u64) {
-    let agent = calls::agent().await;
-    let exchange = call.exchange(agent.router()).await;
+async fn serve_calls(call: Call, way: Way, by: By, count: u64) {
+    let agent = match by {
+        By::Layers => limited::agent().await,
+        By::Methods | By::Bare => calls::agent().await,
+    };
+    let exchange = call.exchange(&agent).await;
     let rounds = count / u64::from(way.calls());
     let conn = ends::conn(Feed::new(feed::client(way, &exchange, rounds)));
-    if bare {
-        let request = way.once_each(&exchange.request).len();
-        let answer = way.once_each(&exchange.answer);
-        move_bytes(conn, request, answer).await.unwrap();
-    } else {
-        calls::protocol(&agent).oneshot(conn).await.unwrap();
+    match by {
+        By::Methods => calls::protocol(&agent).oneshot(conn).await.unwrap(),
+        By::Layers => limited::layered(&agent).oneshot(conn).await.unwrap(),
+        By::Bare => {
+            let request = way.once_each(&exchange.request).len();
+            let answer = way.once_each(&exchange.answer);
+            move_bytes(conn, request, answer).await.unwrap();
+        }
     }
 }
 
@@ -126,23 +184,16 @@ async fn move_bytes(mut conn: Conn, request: usize, answer: Bytes) -> std::io::R
 
 async fn serve_lives(life: Life, count: u64) {
     let agent = calls::agent().await;
-    let exchange = Call::Ping.exchange(agent.router()).await;
-    let netrpc = netrpc::Server::new(agent.router().methods(), agent.router().clone());
+    let exchange = Call::Ping.exchange(&agent).await;
     match life {
         Life::Sniffed => listen(calls::protocol(&agent), &[0], &exchange, count).await,
-        Life::Known => listen(netrpc, &[], &exchange, count).await,
+        Life::Known => listen(calls::methods(&agent), &[], &exchange, count).await,
         Life::Bare => accept(&exchange, count).await,
     }
 }
 
 async fn listen(protocol: impl Protocol, first: &[u8], exchange: &Exchange, count: u64) {
-    let config = ListenConfig {
-        max_conns_per_source: 0,
-        conns_per_second: 0,
-        ..ListenConfig::default()
-    };
-    let any = "127.0.0.1:0".parse().unwrap();
-    let listener = Listener::bind(any, config).await.unwrap();
+    let listener = Listener::bind(LOOPBACK, unlimited()).await.unwrap();
     let addr = listener.local_addr();
     let drainer = Drainer::new();
     let serving = listener.serve(protocol, drainer.handle());

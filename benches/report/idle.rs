@@ -22,16 +22,16 @@ pub(crate) struct Still {
 
 /// Looks at a server of this kind; nothing where there is none.
 pub(crate) fn look(programs: &Programs, side: Side) -> Result<Option<Still>, Failure> {
-    // As anybody starts it: empty, and with the limits that it has.
+    // As anybody starts it: empty, and with the layers and limits that it has.
     let fresh = || match side {
         Side::Oneport => programs.agent().map(Some),
         Side::Consul => programs.consul(),
         Side::Go => programs.go(),
-        Side::Bare => Ok(None),
+        Side::Layered | Side::Bare => Ok(None),
     };
     // Memory that was in use before is not asked for again, so each look has a server of its own.
     let crowded = || match side {
-        Side::Oneport => Server::Oneport.start().map(Some),
+        Side::Oneport => Server::Layered.start().map(Some),
         _ => fresh(),
     };
     let Some(empty) = fresh()? else {

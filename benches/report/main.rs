@@ -1,7 +1,7 @@
 //! Writes `BENCHMARKS.md`: our server, the real Consul, a bare Go server on Consul's libraries and
 //! bare sockets, doing the same work in turns on this machine.
 //!
-//! `cargo bench --bench report` measures everything in about ten minutes, `-- --quick` in one, into
+//! `cargo bench --bench report` measures everything in about twelve minutes, `-- --quick` in one, into
 //! a file that is not kept. `-- serve` starts the servers and leaves them to whoever wants to
 //! repeat a row by hand.
 
@@ -16,6 +16,7 @@ mod callgrind;
 mod fixed;
 mod floor;
 mod idle;
+mod limited;
 mod load;
 mod machine;
 mod numbers;

@@ -22,6 +22,7 @@ pub(crate) fn write(plan: &Plan, found: &Found) -> String {
     let mut page = String::new();
     page += &opening(plan, found);
     page += &processor(&found.rows);
+    page += &layers(&found.rows);
     page += &rates(&found.rows);
     page += &latencies(&found.rows);
     page += &bulk(&found.bulk);
@@ -35,10 +36,13 @@ fn opening(plan: &Plan, found: &Found) -> String {
     let mut text = format!(
         "# Benchmarks
 
-`cargo bench --bench report` wrote this page; no figure in it was typed in. Four servers did the same
+`cargo bench --bench report` wrote this page; no figure in it was typed in. Five servers did the same
 work on one machine, over loopback:
 
-- **oneport**: the agent of this repository, release build.
+- **oneport**: the methods of this repository's agent on its port, with no layers in front, release build.
+- **all layers**: the same behind all layers, as the agent serves them: metrics that are recorded, trace, \
+time-outs, rate limits of all kinds, bounds on calls in flight and auth, every limit set and too high to \
+refuse. No ACLs, as with Consul.
 - **Consul**: Consul 1.13.9, built from its module, as a development server.
 - **Go**: a server on Consul's libraries with a map behind them \
 (`tests/interop/go/yamux-2020`).
@@ -69,11 +73,13 @@ is a share, never a number of microseconds: those are one machine's on one day.\
 fn processor(rows: &[(Row, Sides<Measured>)]) -> String {
     let mut text = heading(
         "Processor time of the server, in µs per call",
-        "| work | oneport | Consul | Go | bare | share of Consul | goal | reached |
-|---|--:|--:|--:|--:|--:|--:|---|",
+        "With no layers in front; the share is that of oneport.
+
+| work | oneport | all layers | Consul | Go | bare | share of Consul | goal | reached |
+|---|--:|--:|--:|--:|--:|--:|--:|---|",
     );
     for (row, sides) in rows {
-        let shares = processor_shares(sides);
+        let shares = processor_shares(sides, Side::Oneport);
         let cells = cells(sides, |measured| measured.cpu, short);
         let middle = median(shares.iter().copied());
         _ = writeln!(
@@ -88,29 +94,60 @@ fn processor(rows: &[(Row, Sides<Measured>)]) -> String {
     text
 }
 
+/// The same rows with all layers in front: their share of Consul, and what they add.
+fn layers(rows: &[(Row, Sides<Measured>)]) -> String {
+    let mut text = heading(
+        "With all layers in front",
+        "Processor time again. What the layers add is the median of the rounds' differences.
+
+| work | added, µs per call | share of Consul | goal | reached |
+|---|--:|--:|--:|---|",
+    );
+    for (row, sides) in rows {
+        let shares = processor_shares(sides, Side::Layered);
+        let middle = median(shares.iter().copied());
+        let layered = sides.of(Side::Layered).iter();
+        let added = layered
+            .zip(sides.of(Side::Oneport))
+            .filter_map(|(layered, alone)| Some(layered.cpu? - alone.cpu?));
+        _ = writeln!(
+            text,
+            "| {} | {} | {} | ≤ {} | {} |",
+            row.name,
+            or_dash(median(added), short),
+            with_span(&shares),
+            share(row.goal),
+            verdict(middle.map(|share| share <= row.goal)),
+        );
+    }
+    text
+}
+
 /// The rows that the README shows, as lines of its table.
 pub(crate) fn figures(rows: &[(Row, Sides<Measured>)]) -> String {
     let mut text = String::new();
     for (row, sides) in rows.iter().filter(|(row, _)| row.in_readme) {
-        let middle = median(processor_shares(sides)).map(share);
+        let middle = median(processor_shares(sides, Side::Oneport)).map(share);
         let middle = middle.unwrap_or(UNKNOWN.into());
         _ = writeln!(text, "| {} | **{middle}** |", row.name);
     }
     text
 }
 
-fn processor_shares(sides: &Sides<Measured>) -> Vec<f64> {
-    ratios(sides, |ours, theirs| Some(ours.cpu? / theirs.cpu?))
+fn processor_shares(sides: &Sides<Measured>, ours: Side) -> Vec<f64> {
+    ratios(sides, ours, |ours, theirs| Some(ours.cpu? / theirs.cpu?))
 }
 
 fn rates(rows: &[(Row, Sides<Measured>)]) -> String {
     let mut text = heading(
         "Calls per second",
-        "| work | oneport | Consul | Go | bare | times Consul |
-|---|--:|--:|--:|--:|--:|",
+        "| work | oneport | all layers | Consul | Go | bare | times Consul |
+|---|--:|--:|--:|--:|--:|--:|",
     );
     for (row, sides) in rows {
-        let times = ratios(sides, |ours, theirs| Some(ours.rate / theirs.rate));
+        let times = ratios(sides, Side::Oneport, |ours, theirs| {
+            Some(ours.rate / theirs.rate)
+        });
         let times = median(times);
         let goal = row.faster.map_or(String::new(), |goal| {
             let reached = verdict(times.map(|times| times >= goal));
@@ -126,8 +163,8 @@ fn rates(rows: &[(Row, Sides<Measured>)]) -> String {
 fn latencies(rows: &[(Row, Sides<Measured>)]) -> String {
     let mut text = heading(
         "Latency in µs: p50 / p99",
-        "| work | oneport | Consul | Go | bare, of all calls at once |
-|---|--:|--:|--:|--:|",
+        "| work | oneport | all layers | Consul | Go | bare, of all calls at once |
+|---|--:|--:|--:|--:|--:|",
     );
     for (row, sides) in rows {
         let cell = |side| {
@@ -218,29 +255,26 @@ The client is made of bytes, so this is the server alone, from the bytes of a so
 a socket. The bare server reads and writes the same way, counts bytes, and copies answers: with yamux those of \
 sixteen calls at once.
 
-| work | oneport, per call | bare, per call | times bare |
-|---|--:|--:|--:|
+| work | oneport, per call | all layers, per call | added | bare, per call | oneport, times bare |
+|---|--:|--:|--:|--:|--:|
 ";
-    for (name, run, bare) in [
-        ("Status.Ping, plain", "ping-plain", "ping-plain-bare"),
-        ("KVS.Get 128 B, plain", "get-plain", "get-plain-bare"),
-        (
-            "Status.Ping, yamux, 16 streams",
-            "ping-yamux",
-            "ping-yamux-bare",
-        ),
-        (
-            "KVS.Get 128 B, yamux, 16 streams",
-            "get-yamux",
-            "get-yamux-bare",
-        ),
+    for (name, run) in [
+        ("Status.Ping, plain", "ping-plain"),
+        ("KVS.Get 128 B, plain", "get-plain"),
+        ("Status.Ping, yamux, 16 streams", "ping-yamux"),
+        ("KVS.Get 128 B, yamux, 16 streams", "get-yamux"),
     ] {
-        let (ours, bare) = (found.instructions(run), found.instructions(bare));
+        let ours = found.instructions(run);
+        let layered = found.instructions(&format!("{run}-layers"));
+        let bare = found.instructions(&format!("{run}-bare"));
+        let added = layered.zip(ours).map(|(layered, ours)| layered - ours);
         let times = ours.zip(bare).map(|(ours, bare)| ours / bare);
         _ = writeln!(
             text,
-            "| {name} | {} | {} | {} |",
+            "| {name} | {} | {} | {} | {} | {} |",
             or_dash(ours, short),
+            or_dash(layered, short),
+            or_dash(added, short),
             or_dash(bare, short),
             or_dash(times, short)
         );
@@ -283,7 +317,7 @@ client leaves the byte out. The kernel's part, which is most of such a life, is 
 fn commands(rows: &[(Row, Sides<Measured>)]) -> String {
     let mut text = heading(
         "By hand",
-        "`cargo bench --bench report -- serve` starts the three servers and prints each one's address \
+        "`cargo bench --bench report -- serve` starts the servers and prints each one's address \
 and process id. With those, `oneport bench` repeats any row:
 
 | work | `oneport bench ADDRESS --server-pid PID` and |
@@ -315,12 +349,13 @@ fn cells(
     SIDES.map(cell).join(" | ")
 }
 
-/// Our figure as a part of Consul's, round by round.
+/// The figure of one of ours as a part of Consul's, round by round.
 fn ratios(
     sides: &Sides<Measured>,
+    ours: Side,
     ratio: impl Fn(&Measured, &Measured) -> Option<f64>,
 ) -> Vec<f64> {
-    let (ours, theirs) = (sides.of(Side::Oneport), sides.of(Side::Consul));
+    let (ours, theirs) = (sides.of(ours), sides.of(Side::Consul));
     ours.iter()
         .zip(theirs)
         .filter_map(|(ours, theirs)| ratio(ours, theirs))

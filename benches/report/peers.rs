@@ -3,24 +3,27 @@
 use std::{
     fs,
     io::{self, BufRead, BufReader},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
 
-use oneport_agent::Agent;
+use oneport::{ListenConfig, Listener, services::Drainer};
 use tokio::{runtime::Builder, time::Instant};
 
-use crate::{Failure, bulk, burden::Direction, calls, floor};
+use crate::{Failure, bulk, burden::Direction, calls, floor, limited};
 
 /// A server that this program can be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Server {
-    /// The agent as the command line runs it, but without limits on the connections of an address:
-    /// here one address makes them all.
+    /// The agent's methods behind its port, without a layer, and without limits on the connections
+    /// of an address: here one address makes them all.
     Oneport,
+    /// The agent as the command line runs it, but for those limits: with all layers, each of which
+    /// has a limit that is too high to be met.
+    Layered,
     /// Bytes for bytes.
     Bare { request: usize, answer: usize },
     /// Much data, over yamux or bare.
@@ -33,6 +36,7 @@ impl Server {
         let runtime = Builder::new_multi_thread().enable_all().build()?;
         match self {
             Server::Oneport => runtime.block_on(oneport()),
+            Server::Layered => runtime.block_on(layered()),
             Server::Bare { request, answer } => runtime.block_on(floor::serve(request, answer)),
             Server::Bulk { yamux, direction } => runtime.block_on(bulk::serve(yamux, direction)),
         }
@@ -41,6 +45,7 @@ impl Server {
     fn words(self) -> Vec<String> {
         let words = match self {
             Server::Oneport => "server oneport".to_owned(),
+            Server::Layered => "server layered".to_owned(),
             Server::Bare { request, answer } => format!("server bare {request} {answer}"),
             Server::Bulk { yamux, direction } => {
                 let how = if yamux { "yamux" } else { "bare" };
@@ -63,10 +68,33 @@ impl Server {
 }
 
 async fn oneport() -> Result<(), Failure> {
-    let agent: Agent = calls::agent().await;
+    let agent = calls::agent().await;
+    let listener = Listener::bind(LOOPBACK, unlimited()).await?;
+    println!("ready {}", listener.local_addr());
+    let drainer = Drainer::new();
+    listener
+        .serve(calls::protocol(&agent), drainer.handle())
+        .await;
+    Ok(())
+}
+
+async fn layered() -> Result<(), Failure> {
+    let agent = limited::agent().await;
     println!("ready {}", agent.local_addr());
     agent.run(std::future::pending()).await;
     Ok(())
+}
+
+/// Any free port.
+pub(crate) const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// As many connections from one address as come.
+pub(crate) fn unlimited() -> ListenConfig {
+    ListenConfig {
+        max_conns_per_source: 0,
+        conns_per_second: 0,
+        ..ListenConfig::default()
+    }
 }
 
 /// A server at work; it ends with this value.

@@ -21,13 +21,22 @@ use crate::{
 /// Who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
+    /// Ours without layers.
     Oneport,
+    /// Ours with all layers.
+    Layered,
     Consul,
     Go,
     Bare,
 }
 
-pub(crate) const SIDES: [Side; 4] = [Side::Oneport, Side::Consul, Side::Go, Side::Bare];
+pub(crate) const SIDES: [Side; 5] = [
+    Side::Oneport,
+    Side::Layered,
+    Side::Consul,
+    Side::Go,
+    Side::Bare,
+];
 
 /// What each side did, round by round.
 #[derive(Clone, Debug)]
@@ -75,6 +84,7 @@ impl Found {
 /// The servers that calls are made to.
 struct Servers {
     oneport: Running,
+    layered: Running,
     consul: Option<Running>,
     go: Option<Running>,
 }
@@ -83,6 +93,7 @@ impl Servers {
     fn start(programs: &Programs) -> Result<Servers, Failure> {
         let servers = Servers {
             oneport: Server::Oneport.start()?,
+            layered: Server::Layered.start()?,
             consul: programs.consul()?,
             go: programs.go()?,
         };
@@ -95,6 +106,7 @@ impl Servers {
     fn of(&self, side: Side) -> Option<&Running> {
         match side {
             Side::Oneport => Some(&self.oneport),
+            Side::Layered => Some(&self.layered),
             Side::Consul => self.consul.as_ref(),
             Side::Go => self.go.as_ref(),
             Side::Bare => None,
@@ -144,6 +156,7 @@ pub(crate) fn serve() -> Result<(), Failure> {
     println!("the load generator is {}", programs.oneport.display());
     for (side, name) in [
         (Side::Oneport, "oneport"),
+        (Side::Layered, "layered"),
         (Side::Consul, "consul"),
         (Side::Go, "go"),
     ] {
@@ -163,7 +176,7 @@ fn rows(plan: &Plan, programs: &Programs) -> Result<Vec<(Row, Sides<Measured>)>,
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let agent = runtime.block_on(calls::agent());
     for row in wanted {
-        let exchange = runtime.block_on(row.call.exchange(agent.router()));
+        let exchange = runtime.block_on(row.call.exchange(&agent));
         rows.push((row, row.shape.bytes(&exchange), Sides::default()));
     }
     for round in 0..plan.rounds {

@@ -41,6 +41,7 @@ pub const HIGHEST_RATE: f64 = 1e9;
 /// Time is counted in 16ths of a nanosecond, so that a rate of a million a second is kept to
 /// within 0.003 %, and a `u64` lasts for 36 years.
 const TICKS_PER_NANO: u64 = 16;
+const TICKS_PER_SECOND: u64 = TICKS_PER_NANO * 1_000_000_000;
 /// The most that a bucket may be worth, in ticks: two years. A burst that is worth more counts as
 /// this much. Far below the end of a `u64`, so sums of two do not overflow in the life of a process.
 const DEEPEST: u64 = 1 << 60;
@@ -155,10 +156,15 @@ pub struct Bucket {
 impl Bucket {
     /// A full bucket.
     pub fn new(limit: Limit) -> Bucket {
+        Bucket::on(Clock::start(), limit)
+    }
+
+    /// A full bucket that counts from where `clock` does.
+    pub(crate) fn on(clock: Clock, limit: Limit) -> Bucket {
         Bucket {
             level: Level::default(),
             terms: Terms::new(limit),
-            clock: Clock::start(),
+            clock,
         }
     }
 
@@ -170,11 +176,18 @@ impl Bucket {
     /// # Errors
     /// The bucket is empty: after this time there is a token, if nobody else takes it. Having been
     /// refused costs nothing.
+    #[inline]
     pub fn take(&self, now: Instant) -> Result<(), Duration> {
-        let Some(terms) = self.terms.get() else {
-            return Ok(());
-        };
-        self.level.take(self.clock.ticks(now), terms)
+        self.take_at(|| self.clock.ticks(now))
+    }
+
+    /// Takes a token at a time of this bucket's clock, which is asked for if there is a limit.
+    #[inline]
+    pub(crate) fn take_at(&self, now: impl FnOnce() -> u64) -> Result<(), Duration> {
+        match self.terms.get() {
+            Some(price) => self.level.take(now(), price),
+            None => Ok(()),
+        }
     }
 
     /// Changes the limit. What was taken stays taken, but the bucket is never emptier than empty
@@ -209,6 +222,7 @@ impl Terms {
     }
 
     /// `None` if there is no limit.
+    #[inline]
     pub(crate) fn get(&self) -> Option<Price> {
         let cost = self.cost.load(Relaxed);
         // A change between the two loads gives one decision by half of the old limit.
@@ -246,6 +260,7 @@ fn price(limit: Limit) -> Price {
 pub(crate) struct Level(AtomicU64);
 
 impl Level {
+    #[inline]
     pub(crate) fn take(&self, now: u64, price: Price) -> Result<(), Duration> {
         let mut full_at = self.0.load(Relaxed);
         loop {
@@ -278,9 +293,10 @@ impl Level {
 
 /// When a bucket will be full again after one more token, or how long that token is away. A debt
 /// beyond the depth is of a clock that was read a little later.
+#[inline]
 fn taken(full_at: u64, now: u64, price: Price) -> Result<u64, Duration> {
     let most = now + price.depth;
-    let after = full_at.clamp(now, most) + price.cost;
+    let after = full_at.max(now).min(most) + price.cost;
     if after <= most {
         return Ok(after);
     }
@@ -298,12 +314,14 @@ impl Clock {
         Clock(Instant::now())
     }
 
+    #[inline]
     pub(crate) fn ticks(self, now: Instant) -> u64 {
-        let nanos = now.saturating_duration_since(self.0).as_nanos();
-        u64::try_from(nanos)
-            .unwrap_or(u64::MAX)
-            .saturating_mul(TICKS_PER_NANO)
-            .min(DEEPEST)
+        let since = now.saturating_duration_since(self.0);
+        if since.as_secs() >= DEEPEST / TICKS_PER_SECOND {
+            return DEEPEST;
+        }
+        // A second's worth of ticks fits beside the deepest, so nothing overflows.
+        since.as_secs() * TICKS_PER_SECOND + u64::from(since.subsec_nanos()) * TICKS_PER_NANO
     }
 }
 

@@ -70,6 +70,7 @@ where
 {
     type Output = Result<T::Tracked<G>, BoxError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let call = this.call;

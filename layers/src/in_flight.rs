@@ -17,9 +17,10 @@
 //! server that is full is alive.
 
 mod bound;
+mod connection;
 
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -27,7 +28,7 @@ use oneport_proto::{BoxError, Call, Class, End, Head, Method, Refusal, Reply};
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 
-use self::bound::Bound;
+use self::connection::{Bounds, Connection};
 use crate::{
     guard::{Guard, Guarded},
     refusable::head,
@@ -91,12 +92,12 @@ impl InFlightLayer {
 
     /// How many calls run, exempt ones and blocking queries not counted.
     pub fn calls(&self) -> usize {
-        self.0.calls.all.load(Relaxed)
+        self.0.calls.running()
     }
 
     /// How many blocking queries wait.
     pub fn waiting(&self) -> usize {
-        self.0.waiting.all.load(Relaxed)
+        self.0.waiting.running()
     }
 }
 
@@ -128,10 +129,12 @@ where
     type Future = Guarded<S::Future, Permit>;
 
     /// As the inner service: a place is taken by a call, not by the wish to make one.
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
+    #[inline]
     fn call(&mut self, request: R) -> Self::Future {
         let permit = head(&request).and_then(|head| Permit::take(&self.bounds, head));
         match permit {
@@ -150,13 +153,12 @@ pub struct Permit {
 
 #[derive(Debug)]
 struct Place {
-    bounds: Arc<Bounds>,
+    connection: Arc<Connection>,
     waits: bool,
-    /// The connection, if its calls were being counted when this one began.
-    session: Option<u64>,
 }
 
 impl Permit {
+    #[inline]
     fn take(bounds: &Arc<Bounds>, head: &Head) -> Result<Permit, Status> {
         if let Method::Known(info) = head.method
             && info.class == Class::Exempt
@@ -164,40 +166,26 @@ impl Permit {
             return Ok(Permit { _place: None });
         }
         let waits = head.wait.is_some();
-        let Some(session) = bounds.of(waits).take(head.session.id) else {
+        let connection = Connection::of(&head.session, bounds);
+        if !connection.take(waits) {
             return Err(Refusal::InFlight.into());
-        };
-        let place = Place {
-            bounds: Arc::clone(bounds),
-            waits,
-            session,
-        };
+        }
         Ok(Permit {
-            _place: Some(place),
+            _place: Some(Place { connection, waits }),
         })
     }
 }
 
 impl Drop for Place {
+    #[inline]
     fn drop(&mut self) {
-        self.bounds.of(self.waits).give(self.session);
+        self.connection.give(self.waits);
     }
 }
 
 impl End for Permit {
+    #[inline]
     fn end(self, _code: Code) {}
 }
 
 impl Guard for Permit {}
-
-#[derive(Debug, Default)]
-struct Bounds {
-    calls: Bound,
-    waiting: Bound,
-}
-
-impl Bounds {
-    fn of(&self, waits: bool) -> &Bound {
-        if waits { &self.waiting } else { &self.calls }
-    }
-}

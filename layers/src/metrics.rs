@@ -171,10 +171,12 @@ where
     type Error = BoxError;
     type Future = Guarded<S::Future, Record>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
+    #[inline]
     fn call(&mut self, request: R) -> Self::Future {
         match head(&request) {
             Ok(head) => {
@@ -197,6 +199,7 @@ pub struct Record {
 }
 
 impl Record {
+    #[inline]
     fn begin(shared: &Shared, head: &Head) -> Record {
         let row = shared.table.row(head.method);
         row.calls.increment(1);
@@ -230,6 +233,7 @@ impl Guard for Record {
 }
 
 impl End for Record {
+    #[inline]
     fn end(mut self, code: Code) {
         self.code = code;
     }

@@ -19,6 +19,7 @@ pub const UNSTAMPED: &str = "oneport.calls.unstamped";
 /// Nobody stamped it. That is a mistake in how a host put its server together and none of the
 /// caller's, so it is refused as [`Internal`](tonic::Code::Internal) and counted as [`UNSTAMPED`]:
 /// a policy that cannot see whom it decides about must not let anybody through.
+#[inline]
 pub fn head<R: Call>(request: &R) -> Result<&Head, Status> {
     request.head().ok_or_else(unstamped)
 }
@@ -55,6 +56,7 @@ pin_project! {
 
 impl<F> Refusable<F> {
     /// A call that was passed on to the inner service.
+    #[inline]
     pub fn passed(call: F) -> Refusable<F> {
         Refusable {
             state: State::Passed { call },
@@ -78,6 +80,7 @@ where
 {
     type Output = Result<T, BoxError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProj::Passed { call } => call.poll(cx).map_err(Into::into),

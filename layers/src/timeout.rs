@@ -60,25 +60,31 @@ impl TimeoutConfig {
     ///
     /// A connection as a call is over when its peer is, so it has no time.
     pub fn deadline(&self, head: &Head) -> Option<Instant> {
-        let class = match head.method {
-            Method::Known(info) if info.family == Family::Connection => return head.deadline,
-            Method::Known(info) => info.class,
-            Method::Unknown(_) => Class::Read,
-        };
-        let limit = match class {
+        deadline(head, |class| match class {
             Class::Read => self.read,
             Class::Write => self.write,
             Class::Exempt => self.exempt,
-        };
-        // What is too far away to be a time is no limit.
-        let ours = (!limit.is_zero())
-            .then(|| limit.checked_add(head.wait.unwrap_or_default()))
-            .flatten()
-            .and_then(|limit| head.at.checked_add(limit));
-        match (ours, head.deadline) {
-            (Some(ours), Some(asked)) => Some(ours.min(asked)),
-            (ours, asked) => ours.or(asked),
-        }
+        })
+    }
+}
+
+/// By when a call must be answered, if ever, where `limit` is the time of each class.
+#[inline]
+fn deadline(head: &Head, limit: impl FnOnce(Class) -> Duration) -> Option<Instant> {
+    let class = match head.method {
+        Method::Known(info) if matches!(info.family, Family::Connection) => return head.deadline,
+        Method::Known(info) => info.class,
+        Method::Unknown(_) => Class::Read,
+    };
+    let limit = limit(class);
+    // What is too far away to be a time is no limit.
+    let ours = (!limit.is_zero())
+        .then(|| limit.checked_add(head.wait.unwrap_or_default()))
+        .flatten()
+        .and_then(|limit| head.at.checked_add(limit));
+    match (ours, head.deadline) {
+        (Some(ours), Some(asked)) => Some(ours.min(asked)),
+        (ours, asked) => ours.or(asked),
     }
 }
 
@@ -128,12 +134,14 @@ where
     type Error = BoxError;
     type Future = Timed<S::Future>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
+    #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        match head(&request).and_then(|head| in_time(head, &self.times.get())) {
+        match head(&request).and_then(|head| in_time(head, &self.times)) {
             Ok(deadline) => Timed::new(Refusable::passed(self.inner.call(request)), deadline),
             Err(refused) => Timed::new(Refusable::refused(refused), None),
         }
@@ -141,8 +149,9 @@ where
 }
 
 /// The deadline of a call, unless it was over when the call was read.
-fn in_time(head: &Head, config: &TimeoutConfig) -> Result<Option<Instant>, Status> {
-    let deadline = config.deadline(head);
+#[inline]
+fn in_time(head: &Head, times: &Times) -> Result<Option<Instant>, Status> {
+    let deadline = deadline(head, |class| times.of(class));
     if deadline.is_some_and(|deadline| deadline <= head.at) {
         return Err(Refusal::Timeout.into());
     }
@@ -179,6 +188,7 @@ where
 {
     type Output = Result<T, BoxError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         if let Poll::Ready(outcome) = this.call.poll(cx) {
@@ -211,12 +221,13 @@ impl Times {
         self.exempt.store(nanos(config.exempt), Relaxed);
     }
 
-    fn get(&self) -> TimeoutConfig {
-        TimeoutConfig {
-            read: Duration::from_nanos(self.read.load(Relaxed)),
-            write: Duration::from_nanos(self.write.load(Relaxed)),
-            exempt: Duration::from_nanos(self.exempt.load(Relaxed)),
-        }
+    fn of(&self, class: Class) -> Duration {
+        let nanos = match class {
+            Class::Read => &self.read,
+            Class::Write => &self.write,
+            Class::Exempt => &self.exempt,
+        };
+        Duration::from_nanos(nanos.load(Relaxed))
     }
 }
 

@@ -78,10 +78,12 @@ where
     type Error = BoxError;
     type Future = Guarded<S::Future, Spanned>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
+    #[inline]
     fn call(&mut self, mut request: R) -> Self::Future {
         match request.head_mut() {
             Some(head) => {
@@ -94,34 +96,43 @@ where
 }
 
 /// A call in its span, which closes when this is dropped.
-pub struct Spanned {
+#[derive(Debug)]
+pub struct Spanned(
+    // In a box: where nobody is interested in spans the call has this to move, and no more.
+    Option<Box<Open>>,
+);
+
+struct Open {
     span: Span,
-    /// Only where there is a span: sharing the slot costs an allocation.
-    identity: Option<IdentitySlot>,
+    identity: IdentitySlot,
     code: Code,
 }
 
 impl Spanned {
+    #[inline]
     fn begin(head: &mut Head) -> Spanned {
         let span = span(head);
         if span.is_disabled() {
-            return Spanned {
-                span,
-                identity: None,
-                code: Code::Cancelled,
-            };
+            return Spanned(None);
         }
+        Spanned(Some(Box::new(Open::begin(span, head))))
+    }
+}
+
+impl Open {
+    fn begin(span: Span, head: &mut Head) -> Open {
         if let Some(trace) = &mut head.trace {
-            *trace = step_into(&span, *trace);
+            **trace = step_into(&span, **trace);
         }
-        Spanned {
+        Open {
             span,
-            identity: Some(head.identity.clone()),
+            identity: head.identity.share(),
             code: Code::Cancelled,
         }
     }
 }
 
+#[inline]
 fn span(head: &Head) -> Span {
     info_span!(
         target: TARGET,
@@ -169,38 +180,42 @@ fn fresh_id() -> [u8; 8] {
 impl Guard for Spanned {
     #[inline]
     fn around<T>(&mut self, step: impl FnOnce() -> T) -> T {
-        if self.span.is_disabled() {
+        let Some(open) = &mut self.0 else {
             return step();
-        }
-        self.code = Code::Internal;
-        let done = self.span.in_scope(step);
-        self.code = Code::Cancelled;
+        };
+        open.code = Code::Internal;
+        let done = open.span.in_scope(step);
+        open.code = Code::Cancelled;
         done
     }
 
-    fn failed(mut self, error: &BoxError) {
-        self.code = code_of(error);
+    fn failed(self, error: &BoxError) {
+        if let Some(mut open) = self.0 {
+            open.code = code_of(error);
+        }
     }
 }
 
 impl End for Spanned {
-    fn end(mut self, code: Code) {
-        self.code = code;
+    #[inline]
+    fn end(self, code: Code) {
+        if let Some(mut open) = self.0 {
+            open.code = code;
+        }
     }
 }
 
-impl Drop for Spanned {
+impl Drop for Open {
     fn drop(&mut self) {
-        let Some(slot) = &self.identity else { return };
         self.span.record("code", label::code(self.code).1);
-        if let Some(identity) = slot.get() {
+        if let Some(identity) = self.identity.get() {
             self.span.record("identity", identity.name());
         }
     }
 }
 
-impl fmt::Debug for Spanned {
+impl fmt::Debug for Open {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Spanned").field(&self.span).finish()
+        self.span.fmt(f)
     }
 }

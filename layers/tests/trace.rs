@@ -85,8 +85,8 @@ const CALLER: TraceContext = TraceContext {
 #[test]
 fn a_span_says_what_who_and_how_it_ended() {
     let spans = traced(async {
-        let mut service = TraceLayer::new().layer(service_fn(|request: Ping| async move {
-            let head = request.head().unwrap();
+        let mut service = TraceLayer::new().layer(service_fn(|mut request: Ping| async move {
+            let head = request.head_mut().unwrap();
             head.identity.set(Identity::new("ann")).unwrap();
             Ok::<_, BoxError>(Pong::new())
         }));
@@ -125,17 +125,17 @@ fn a_span_lasts_as_long_as_the_reply() {
 async fn inner_trace() -> Option<TraceContext> {
     let (tell, told) = std::sync::mpsc::channel();
     let handler = service_fn(move |request: Ping| {
-        tell.send(request.head().unwrap().trace).unwrap();
+        tell.send(request.head().unwrap().trace.clone()).unwrap();
         async { Ok::<_, BoxError>(Pong::new()) }
     });
     let mut request = Ping::new();
-    request.head_mut().unwrap().trace = Some(CALLER);
+    request.head_mut().unwrap().trace = Some(Box::new(CALLER));
     TraceLayer::new()
         .layer(handler)
         .oneshot(request)
         .await
         .unwrap();
-    told.recv().unwrap()
+    told.recv().unwrap().map(|trace| *trace)
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Who a caller is, and the place where it is written.
 
 use std::{
-    fmt,
+    fmt, mem,
     sync::{Arc, OnceLock},
 };
 
@@ -128,15 +128,16 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// A place for one [`Identity`]. Clones of a slot see what is written into any of them, so that
-/// metrics and trace, further out than auth, can read afterwards what auth found.
-#[derive(Debug, Default)]
-pub struct IdentitySlot(OnceLock<State>);
+/// A place for one [`Identity`], with its call's head. Whoever is further out than auth and wants to
+/// know afterwards what it found, as trace does, [shares](IdentitySlot::share) the place before; a
+/// call that nobody looks at costs no allocation for it.
+#[derive(Clone, Debug, Default)]
+pub struct IdentitySlot(State);
 
-/// A slot that nobody has cloned keeps its identity itself, so that a call that nobody looks at
-/// costs no allocation.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 enum State {
+    #[default]
+    Empty,
     Own(Identity),
     Shared(Arc<OnceLock<Identity>>),
 }
@@ -144,7 +145,8 @@ enum State {
 impl IdentitySlot {
     /// The identity, if it was written.
     pub fn get(&self) -> Option<&Identity> {
-        match self.0.get()? {
+        match &self.0 {
+            State::Empty => None,
             State::Own(identity) => Some(identity),
             State::Shared(shared) => shared.get(),
         }
@@ -154,27 +156,27 @@ impl IdentitySlot {
     ///
     /// # Errors
     /// Gives the identity back when one was written before: the first one holds.
-    pub fn set(&self, identity: Identity) -> Result<(), Identity> {
-        let mut identity = Some(identity);
-        let state = self.0.get_or_init(|| match identity.take() {
-            Some(identity) => State::Own(identity),
-            None => State::Shared(Arc::default()),
-        });
-        match (state, identity) {
-            (_, None) => Ok(()),
-            (State::Own(_), Some(second)) => Err(second),
-            (State::Shared(shared), Some(identity)) => shared.set(identity),
+    pub fn set(&mut self, identity: Identity) -> Result<(), Identity> {
+        match &self.0 {
+            State::Empty => {
+                self.0 = State::Own(identity);
+                Ok(())
+            }
+            State::Own(_) => Err(identity),
+            State::Shared(shared) => shared.set(identity),
         }
     }
-}
 
-impl Clone for IdentitySlot {
-    fn clone(&self) -> Self {
-        let state = self.0.get_or_init(|| State::Shared(Arc::default()));
-        IdentitySlot(OnceLock::from(match state {
-            State::Own(identity) => State::Own(identity.clone()),
-            State::Shared(shared) => State::Shared(Arc::clone(shared)),
-        }))
+    /// The same place once more: from now on each sees what is written into the other, and so do
+    /// their clones. A clone of a slot that nobody shared is a place of its own.
+    pub fn share(&mut self) -> IdentitySlot {
+        let shared = match mem::take(&mut self.0) {
+            State::Empty => Arc::default(),
+            State::Own(identity) => Arc::new(OnceLock::from(identity)),
+            State::Shared(shared) => shared,
+        };
+        self.0 = State::Shared(shared);
+        self.clone()
     }
 }
 
@@ -184,23 +186,27 @@ mod tests {
     use crate::{Family, MethodInfo, permission::Everything};
 
     #[test]
-    fn an_outer_clone_sees_what_was_written_inside() {
-        let inner = IdentitySlot::default();
-        let outer = inner.clone();
+    fn who_shares_a_slot_sees_what_is_written_later() {
+        let mut inner = IdentitySlot::default();
+        let mut outer = inner.share();
         let who = Identity::new("ann");
         assert_eq!(outer.get(), None);
         inner.set(who.clone()).unwrap();
         assert_eq!(outer.get(), Some(&who));
         assert_eq!(outer.set(Identity::new("bob")).unwrap_err().name(), "bob");
         assert_eq!(inner.get(), Some(&who));
+        assert_eq!(inner.share().get(), Some(&who));
     }
 
     #[test]
     fn a_slot_that_nobody_shares_holds_one_identity_too() {
-        let slot = IdentitySlot::default();
+        let mut slot = IdentitySlot::default();
+        let mut early = slot.clone();
         slot.set(Identity::new("ann")).unwrap();
         assert_eq!(slot.set(Identity::new("bob")).unwrap_err().name(), "bob");
-        let late = slot.clone();
+        assert_eq!(early.get(), None);
+        early.set(Identity::new("bob")).unwrap();
+        let mut late = slot.share();
         assert_eq!(late.get().unwrap().name(), "ann");
         assert!(late.set(Identity::new("bob")).is_err());
     }

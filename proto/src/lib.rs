@@ -55,7 +55,7 @@ pub use peer::{Local, Peer, UnixPeer};
 pub use permission::{Access, Denial, Everything, Grants, Resource};
 pub use refusal::{Refusal, Retry, Scope};
 pub use reply::{End, EndBody, Reply};
-pub use session::{ClientCert, Session, Tls};
+pub use session::{ClientCert, Kept, Session, Tls};
 pub use status::{code_of, status_of};
 pub use traceparent::{BadTraceparent, TRACEPARENT};
 

@@ -1,8 +1,11 @@
 //! The facts of one connection.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    any::Any,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use crate::{Local, Peer};
@@ -21,6 +24,25 @@ pub struct Session {
     pub local: Local,
     /// What the TLS handshake found; `None` on a plain connection.
     pub tls: Option<Tls>,
+    /// What one layer keeps with the connection.
+    pub kept: Kept,
+}
+
+/// A place where one layer keeps what it knows of a connection, so that it need not look it up at
+/// each call. It is for whoever comes first; others find it taken and have to look up theirs.
+#[derive(Debug, Default)]
+pub struct Kept(OnceLock<Arc<dyn Any + Send + Sync>>);
+
+impl Kept {
+    /// What is kept here, made now if nothing was; `None` if it is of another type.
+    pub fn get_or_init<T, F>(&self, make: F) -> Option<Arc<T>>
+    where
+        T: Any + Send + Sync,
+        F: FnOnce() -> Arc<T>,
+    {
+        let kept = self.0.get_or_init(|| make());
+        Arc::clone(kept).downcast().ok()
+    }
 }
 
 /// What a TLS handshake found.
@@ -54,6 +76,7 @@ impl Session {
             peer,
             local,
             tls: None,
+            kept: Kept::default(),
         })
     }
 
@@ -64,11 +87,26 @@ impl Session {
             peer: self.peer.clone(),
             local: self.local.clone(),
             tls: Some(tls),
+            kept: Kept::default(),
         })
     }
 
     /// A session of callers inside this process.
     pub fn in_process() -> Arc<Session> {
         Session::new(Peer::Local, Local::InProcess)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_keeps_its_own_with_a_connection() {
+        let session = Session::in_process();
+        let first: Arc<u8> = session.kept.get_or_init(|| Arc::new(1)).unwrap();
+        let again: Arc<u8> = session.kept.get_or_init(|| Arc::new(2)).unwrap();
+        assert!(Arc::ptr_eq(&first, &again));
+        assert!(session.kept.get_or_init(|| Arc::new("other")).is_none());
     }
 }

@@ -1,6 +1,7 @@
 //! One connection, whatever it runs over.
 
 use std::{
+    cell::OnceCell,
     fmt,
     future::poll_fn,
     io,
@@ -10,13 +11,12 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use oneport_proto::{BoxError, Call, Head, Method, MethodInfo, Session};
+use oneport_proto::{Call, Head, Method, MethodInfo, Session};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     time::Instant,
 };
-use tower::{Service, util::BoxCloneSyncService};
 
 use crate::{
     drain::{Drain, DrainSignal},
@@ -30,7 +30,11 @@ use crate::{
 /// [`poll_chunk`](Conn::poll_chunk) and write answers by [`put`](Conn::put). It is also a [`Call`]
 /// whose method is `accept`, so that the layers that guard calls can guard accepting.
 pub struct Conn {
-    head: Head,
+    session: Arc<Session>,
+    at: Instant,
+    /// What the layers that guard accepting ask for. Made when one does: the streams of a session
+    /// have none, and are many.
+    head: OnceCell<Box<Head>>,
     drain: DrainSignal,
     unread: Bytes,
     io: Box<dyn Io>,
@@ -40,7 +44,9 @@ impl Conn {
     /// A connection over `io`, with the facts that `session` knows of it.
     pub fn new(session: Arc<Session>, drain: Drain, io: impl Io + 'static) -> Conn {
         Conn {
-            head: Head::new(Method::Known(MethodInfo::accept()), session, Instant::now()),
+            session,
+            at: Instant::now(),
+            head: OnceCell::new(),
             drain: DrainSignal::new(drain),
             unread: Bytes::new(),
             io: Box::new(io),
@@ -62,7 +68,19 @@ impl Conn {
 
     /// The facts of the connection.
     pub fn session(&self) -> &Arc<Session> {
-        &self.head.session
+        &self.session
+    }
+
+    fn accepted(&self) -> &Head {
+        self.head.get_or_init(|| {
+            let method = Method::Known(MethodInfo::accept());
+            Box::new(Head::new(method, Arc::clone(&self.session), self.at))
+        })
+    }
+
+    /// When it was made of its transport.
+    pub fn opened_at(&self) -> Instant {
+        self.at
     }
 
     /// The drain that the connection takes part in.
@@ -152,11 +170,12 @@ impl Conn {
 
 impl Call for Conn {
     fn head(&self) -> Option<&Head> {
-        Some(&self.head)
+        Some(self.accepted())
     }
 
     fn head_mut(&mut self) -> Option<&mut Head> {
-        Some(&mut self.head)
+        self.accepted();
+        self.head.get_mut().map(|head| &mut **head)
     }
 }
 
@@ -196,36 +215,12 @@ impl AsyncWrite for Conn {
 impl fmt::Debug for Conn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Conn")
-            .field("session", &self.head.session.id)
-            .field("peer", &self.head.session.peer)
+            .field("session", &self.session.id)
+            .field("peer", &self.session.peer)
             .field("unread", &self.unread.len())
             .finish_non_exhaustive()
     }
 }
-
-/// A protocol: a service that takes a whole connection and is done when the connection is.
-///
-/// Implemented for every service of that shape; write `impl Protocol` instead of the bounds.
-pub trait Protocol:
-    Service<Conn, Response = (), Error = BoxError, Future: Send + 'static>
-    + Clone
-    + Send
-    + Sync
-    + 'static
-{
-}
-
-impl<P> Protocol for P where
-    P: Service<Conn, Response = (), Error = BoxError, Future: Send + 'static>
-        + Clone
-        + Send
-        + Sync
-        + 'static
-{
-}
-
-/// Any [`Protocol`], boxed: what a row of a port's table holds.
-pub type BoxProtocol = BoxCloneSyncService<Conn, (), BoxError>;
 
 #[cfg(test)]
 mod tests {

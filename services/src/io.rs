@@ -15,9 +15,11 @@ use tokio::{
 
 /// The first read of a connection that was idle takes a buffer of this size.
 pub const FIRST_READ: usize = 1024;
-/// A read never asks for more than this, however busy the connection is. With it a stranger's
+/// A read never asks for more than this, however busy the connection is.
+pub const LARGEST_READ: usize = 64 * 1024;
+/// Nor for more than this before the peer has [proven](Io::prove) itself. With it a stranger's
 /// connection stays below 64 KiB beyond what it sent.
-pub const LARGEST_READ: usize = 32 * 1024;
+pub const LARGEST_STRANGERS_READ: usize = 32 * 1024;
 
 /// The inside of a [`Conn`](crate::Conn).
 ///
@@ -60,6 +62,7 @@ pub struct StreamIo<T> {
     abort: fn(&T),
     input: BytesMut,
     read_size: usize,
+    largest_read: usize,
     output: BytesMut,
 }
 
@@ -89,6 +92,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> StreamIo<T> {
             abort,
             input: BytesMut::new(),
             read_size: FIRST_READ,
+            largest_read: LARGEST_STRANGERS_READ,
             output: BytesMut::new(),
         }
     }
@@ -107,7 +111,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> StreamIo<T> {
     /// The next read is larger after a full buffer and smaller after a mostly empty one.
     fn resize(&mut self, got: usize) {
         if got >= self.read_size {
-            self.read_size = (self.read_size * 2).min(LARGEST_READ);
+            self.read_size = (self.read_size * 2).min(self.largest_read);
         } else if got < self.read_size / 4 {
             self.read_size = (self.read_size / 2).max(FIRST_READ);
         }
@@ -143,6 +147,10 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for StreamIo<T> {
 
     fn queued(&self) -> usize {
         self.output.len()
+    }
+
+    fn prove(&mut self) {
+        self.largest_read = LARGEST_READ;
     }
 
     fn abort(&mut self) {
@@ -227,6 +235,11 @@ mod tests {
     async fn reads_grow_with_use_and_shrink_again() {
         let (near, _far) = duplex(256);
         let mut io = StreamIo::new(near);
+        for _ in 0..20 {
+            io.resize(io.read_size);
+        }
+        assert_eq!(io.read_size, LARGEST_STRANGERS_READ);
+        io.prove();
         for _ in 0..20 {
             io.resize(io.read_size);
         }

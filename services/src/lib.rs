@@ -50,11 +50,13 @@ pub mod io;
 pub mod msgpack;
 #[cfg(feature = "netrpc")]
 pub mod netrpc;
+pub mod protocol;
 #[cfg(feature = "yamux")]
 pub mod yamux;
 
 pub use accept::AcceptFailure;
 pub use backoff::Backoff;
-pub use conn::{BoxProtocol, Conn, Protocol};
+pub use conn::Conn;
 pub use drain::{Drain, Drainer};
 pub use io::{Io, StreamIo};
+pub use protocol::{BoxProtocol, Protocol};

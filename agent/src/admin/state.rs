@@ -32,7 +32,7 @@ pub struct State {
     pub connections: Connections,
     /// Its calls, by method.
     pub calls: Vec<Calls>,
-    /// What was refused, by the layer that did and then by why.
+    /// What was refused, by who did and then by why.
     pub refusals: BTreeMap<String, u64>,
     /// The settings in force, as a settings file would have them. Secrets are left out.
     pub settings: Json,
@@ -148,14 +148,32 @@ fn all_calls(samples: &Samples) -> Vec<Calls> {
     all
 }
 
-/// Connections are refused by the listener, calls by a layer.
+/// Who refuses calls for which reasons: first the layers, in their order, then what is behind them.
+/// Each reason is there once.
+const REFUSERS: [(&str, &[&str]); 7] = [
+    ("timeout", &["timeout"]),
+    ("rate limit", &["rate_limited"]),
+    ("in flight", &["in_flight"]),
+    ("auth", &["denied", "unknown_token"]),
+    ("protocol", &["too_large", "draining"]),
+    ("router", &["not_found"]),
+    ("handler", &["panicked"]),
+];
+
+/// Who refuses calls for this reason.
+fn refuser(reason: &str) -> &'static str {
+    let refuser = REFUSERS.iter().find(|(_, why)| why.contains(&reason));
+    refuser.map_or("other", |(name, _)| name)
+}
+
+/// Connections are refused by the listener, calls by a layer or by what is behind it.
 fn refusals(samples: &Samples) -> BTreeMap<String, u64> {
     let mut all = BTreeMap::new();
     for (limit, count) in samples.by(connections::REFUSED, "limit") {
-        all.insert(format!("connection: {limit}"), count);
+        all.insert(format!("listener: {limit}"), count);
     }
     for (reason, count) in samples.by(calls::REFUSED, "reason") {
-        all.insert(format!("call: {reason}"), count);
+        all.insert(format!("{}: {reason}", refuser(reason)), count);
     }
     all
 }
@@ -204,6 +222,39 @@ fn json(value: &Value) -> Option<Json> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_reason_has_somebody_who_refuses_for_it() {
+        // The catalogue is where all reasons are named.
+        let catalogue = include_str!("../../../layers/src/metrics.rs");
+        let prefix = "//! | `reason` |";
+        let row = catalogue.lines().find_map(|line| line.strip_prefix(prefix));
+        let reasons: Vec<_> = row.unwrap().split('`').skip(1).step_by(2).collect();
+        assert_eq!(reasons.len(), 9);
+        for reason in reasons {
+            let who = REFUSERS.iter().filter(|(_, why)| why.contains(&reason));
+            assert_eq!(who.count(), 1, "{reason}");
+        }
+        assert_eq!(refuser("of the future"), "other");
+    }
+
+    #[test]
+    fn refusals_are_told_by_who_refused_and_why() {
+        let text = "oneport_calls_refused{method=\"a\",reason=\"denied\"} 2\n\
+                    oneport_calls_refused{method=\"b\",reason=\"denied\"} 3\n\
+                    oneport_calls_refused{method=\"b\",reason=\"timeout\"} 1\n\
+                    oneport_connections_refused{limit=\"source\"} 4\n";
+        let refusals = refusals(&Samples::parse(text));
+        let told: Vec<_> = refusals.iter().map(|(who, n)| (who.as_str(), *n)).collect();
+        assert_eq!(
+            told,
+            [
+                ("auth: denied", 5),
+                ("listener: source", 4),
+                ("timeout: timeout", 1)
+            ]
+        );
+    }
 
     #[test]
     fn the_settings_in_force_are_a_settings_file() {

@@ -32,7 +32,8 @@ use crate::admin::{client::ask, state::State};
 /// How long one look for a key may take before the agent is asked again, at least.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// Watch a running agent: its connections by route, its calls by method, what it refuses.
+/// Watch a running agent: its connections by route, its calls by method, and what was refused,
+/// by the layer that did and why.
 ///
 /// Rates, p50 and p99 are those of the time since the last look; the first look, and --once, show
 /// those since the agent's start. p50 and p99 leave out calls that asked to wait. q, Esc or Ctrl-C

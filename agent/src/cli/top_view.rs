@@ -217,7 +217,7 @@ mod tests {
                     count: calls,
                 },
             }],
-            refusals: [("call: timeout".to_owned(), calls)].into(),
+            refusals: [("timeout: timeout".to_owned(), calls)].into(),
             settings: serde_json::Value::Null,
             restart: Vec::new(),
         }
@@ -238,7 +238,7 @@ mod tests {
             ["2", "100", "10.0", "1.5", "ms", "2.0", "ms", "0"]
         );
         assert_eq!(line(&lines, "net/rpc"), ["1", "4", "0.4"]);
-        assert_eq!(line(&lines, "call: timeout"), ["100", "10.0"]);
+        assert_eq!(line(&lines, "timeout: timeout"), ["100", "10.0"]);
 
         view.next((state(12.0, 500, 500), at + Duration::from_secs(2)));
         let lines = view.lines(usize::MAX, usize::MAX);

@@ -28,7 +28,7 @@ pub(crate) fn with(config: Config) -> Arc<Server> {
 
 /// A caller who may do everything.
 pub(crate) fn head() -> Head {
-    let head = unknown();
+    let mut head = unknown();
     let everybody = Identity::with_grants("test", Arc::new(Everything));
     head.identity.set(everybody).unwrap();
     head

@@ -28,7 +28,9 @@ pub const CACHED_FOR: Duration = Duration::from_secs(30);
 ///
 /// Callers let in and callers refused are remembered apart, so a flood of bad tokens does not make
 /// good ones forgotten. What is not a decision about the caller, a time-out for example, is not
-/// remembered. Calls that come while the first one of their caller is being decided ask too.
+/// remembered. Calls that come while the first one of their caller is being decided ask too: each
+/// has its own time and may be abandoned, so none waits for another's question. How many ask at once
+/// is what the bound on calls in flight, which stands before auth, lets through.
 pub struct Cached<A, K> {
     inner: A,
     key: fn(&Head) -> Option<K>,

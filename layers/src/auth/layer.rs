@@ -15,7 +15,7 @@ use tonic::Status;
 use tower::{Layer, Service};
 
 use super::authorize::{Authorize, Decision, Verdict};
-use crate::refusable::head;
+use crate::refusable::{head, unstamped};
 
 /// Asks an [`Authorize`] about each call and writes what it finds into the call's head.
 #[derive(Debug)]
@@ -86,17 +86,19 @@ where
     type Error = BoxError;
     type Future = AuthFuture<S, R, A::Future>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, request: R) -> Self::Future {
+    #[inline]
+    fn call(&mut self, mut request: R) -> Self::Future {
         let decision = match head(&request) {
             Ok(head) => self.authorize.authorize(head),
             Err(unstamped) => return AuthFuture::refused(unstamped),
         };
         match decision {
-            Decision::Now(verdict) => match admit(&request, verdict) {
+            Decision::Now(verdict) => match admit(&mut request, verdict) {
                 Ok(()) => AuthFuture::calling(self.inner.call(request)),
                 Err(refused) => AuthFuture::refused(refused),
             },
@@ -113,11 +115,12 @@ where
 ///
 /// An identity that somebody wrote before would hold instead of this one, and grant what this
 /// verdict does not: that is a mistake in how layers were put together, so nothing passes.
-fn admit<R: Call>(request: &R, verdict: Verdict) -> Result<(), Status> {
+#[inline]
+fn admit<R: Call>(request: &mut R, verdict: Verdict) -> Result<(), Status> {
     let Some(identity) = verdict? else {
         return Ok(());
     };
-    let head = head(request)?;
+    let head = request.head_mut().ok_or_else(unstamped)?;
     identity.may_call(&head.method)?;
     let written = head.identity.set(identity);
     written.map_err(|_| Status::internal("two layers say who the caller is"))
@@ -137,10 +140,10 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<S, R, D, F> {
+        // In a box of its own: in place the request and the service would make every call's future
+        // larger, and the many that are decided about at once would be moved about with that room.
         Deciding {
-            #[pin]
-            deciding: D,
-            waiting: Option<(R, S)>,
+            waiting: Pin<Box<Waiting<S, R, D>>>,
         },
         Calling {
             #[pin]
@@ -149,6 +152,14 @@ pin_project! {
         Refused {
             status: Option<Status>,
         },
+    }
+}
+
+pin_project! {
+    struct Waiting<S, R, D> {
+        #[pin]
+        deciding: D,
+        call: Option<(R, S)>,
     }
 }
 
@@ -170,8 +181,10 @@ impl<S: Service<R>, R, D> AuthFuture<S, R, D> {
     fn deciding(deciding: D, request: R, ready: S) -> Self {
         AuthFuture {
             state: State::Deciding {
-                deciding,
-                waiting: Some((request, ready)),
+                waiting: Box::pin(Waiting {
+                    deciding,
+                    call: Some((request, ready)),
+                }),
             },
         }
     }
@@ -185,13 +198,15 @@ where
 {
     type Output = Result<S::Response, BoxError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                StateProj::Deciding { deciding, waiting } => {
-                    let verdict = ready!(deciding.poll(cx));
-                    match waiting.take() {
+                StateProj::Deciding { waiting } => {
+                    let waiting = waiting.as_mut().project();
+                    let verdict = ready!(waiting.deciding.poll(cx));
+                    match waiting.call.take() {
                         Some((request, ready)) => decided(verdict, request, ready),
                         None => State::Refused { status: None },
                     }
@@ -208,12 +223,12 @@ where
     }
 }
 
-fn decided<S, R, D>(verdict: Verdict, request: R, mut ready: S) -> State<S, R, D, S::Future>
+fn decided<S, R, D>(verdict: Verdict, mut request: R, mut ready: S) -> State<S, R, D, S::Future>
 where
     R: Call,
     S: Service<R>,
 {
-    match admit(&request, verdict) {
+    match admit(&mut request, verdict) {
         Ok(()) => State::Calling {
             call: ready.call(request),
         },
@@ -320,8 +335,8 @@ mod tests {
         let nobodys = http::Request::new(());
         assert_eq!(ask(ann(), nobodys).await, refused(Code::Internal));
         // Somebody said already who calls.
-        let twice = stamped();
-        let head = twice.head().unwrap();
+        let mut twice = stamped();
+        let head = twice.head_mut().unwrap();
         head.identity.set(Identity::new("bob")).unwrap();
         assert_eq!(ask(ann(), twice).await, refused(Code::Internal));
     }

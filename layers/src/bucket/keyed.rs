@@ -1,7 +1,6 @@
 //! One bucket for each of very many keys.
 
 use std::{
-    collections::hash_map::RandomState,
     hash::{BuildHasher, Hash},
     sync::{
         OnceLock,
@@ -10,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use foldhash::quality::RandomState;
 use tokio::time::Instant;
 
 use super::{Clock, Level, Limit, Price, Terms};
@@ -29,8 +29,11 @@ const BYTES_PER_KEY: usize = 16;
 /// one that is far above it is the last to go.
 ///
 /// A key is known by its hash, with random keys of this process: that two of a hundred thousand
-/// keys share a bucket has a probability of one in a billion, and nobody outside can look for such
-/// a pair.
+/// keys share a bucket has a probability of one in a billion. The hash is folded multiplication,
+/// which is far quicker than the standard library's and no cryptography. That is enough here, where
+/// a flood of keys finds nothing to make slow: the table is of a fixed size, every look-up reads one
+/// set, and no hash is ever shown outside. Who could choose keys that meet in a set would get no
+/// more than what more keys than room get: the least indebted of them are forgotten.
 #[derive(Debug)]
 pub struct Buckets {
     terms: Terms,
@@ -52,10 +55,15 @@ struct Set {
 impl Buckets {
     /// Full buckets for at least `keys` keys at once: the next power of two.
     pub fn new(limit: Limit, keys: usize) -> Buckets {
+        Buckets::on(Clock::start(), limit, keys)
+    }
+
+    /// The same, counting from where `clock` does.
+    pub(crate) fn on(clock: Clock, limit: Limit, keys: usize) -> Buckets {
         Buckets {
             terms: Terms::new(limit),
-            clock: Clock::start(),
-            hasher: RandomState::new(),
+            clock,
+            hasher: RandomState::default(),
             sets: keys.div_ceil(WAYS).next_power_of_two(),
             table: OnceLock::new(),
         }
@@ -65,13 +73,24 @@ impl Buckets {
     ///
     /// # Errors
     /// As [`Bucket::take`](super::Bucket::take).
+    #[inline]
     pub fn take<K: Hash + ?Sized>(&self, key: &K, now: Instant) -> Result<(), Duration> {
+        self.take_at(key, || self.clock.ticks(now))
+    }
+
+    /// Takes a token of `key` at a time of this table's clock, which is asked for if there is a
+    /// limit.
+    #[inline]
+    pub(crate) fn take_at<K: Hash + ?Sized>(
+        &self,
+        key: &K,
+        now: impl FnOnce() -> u64,
+    ) -> Result<(), Duration> {
         let Some(price) = self.terms.get() else {
             return Ok(());
         };
         let hash = self.hasher.hash_one(key);
-        self.set_of(hash)
-            .take(hash.max(1), self.clock.ticks(now), price)
+        self.set_of(hash).take(hash.max(1), now(), price)
     }
 
     /// Changes the limit of all keys, as [`Bucket::set`](super::Bucket::set) does.
@@ -97,6 +116,7 @@ impl Buckets {
         sets.flat_map(|set| &set.levels)
     }
 
+    #[inline]
     fn set_of(&self, hash: u64) -> &Set {
         let table = self
             .table
@@ -108,15 +128,26 @@ impl Buckets {
 }
 
 impl Set {
+    #[inline]
     fn take(&self, mark: u64, now: u64, price: Price) -> Result<(), Duration> {
         self.levels[self.place(mark, now)].take(now, price)
     }
 
     /// The place of a key, which may have to be made for it.
+    #[inline]
     fn place(&self, mark: u64, now: u64) -> usize {
+        self.known(mark).unwrap_or_else(|| self.made(mark, now))
+    }
+
+    #[inline]
+    fn known(&self, mark: u64) -> Option<usize> {
+        self.marks.iter().position(|at| at.load(Relaxed) == mark)
+    }
+
+    #[inline(never)]
+    fn made(&self, mark: u64, now: u64) -> usize {
         loop {
-            let known = self.marks.iter().position(|at| at.load(Relaxed) == mark);
-            if let Some(known) = known {
+            if let Some(known) = self.known(mark) {
                 return known;
             }
             let place = self.least();

@@ -1,22 +1,13 @@
-//! A bound on one kind of calls, in all and for each connection.
+//! A bound on one kind of calls, and how many of them run.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    hash::{BuildHasherDefault, Hasher},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// A bound on one kind of calls. A limit of zero is none.
-#[derive(Default)]
+/// How many calls of one kind may run at once, in all and on each connection. Zero is no limit.
+#[derive(Debug, Default)]
 pub(super) struct Bound {
     most: AtomicUsize,
     most_each: AtomicUsize,
-    pub(super) all: AtomicUsize,
-    each: Each,
+    all: Count,
 }
 
 impl Bound {
@@ -25,106 +16,45 @@ impl Bound {
         self.most_each.store(most_each, Relaxed);
     }
 
-    /// Takes a place for a call on the connection `session`. What is inside is to be given back.
-    pub(super) fn take(&self, session: u64) -> Option<Option<u64>> {
-        let most = self.most.load(Relaxed);
-        let one_more = |running| one_more(running, most);
-        self.all.fetch_update(Relaxed, Relaxed, one_more).ok()?;
-        let most_each = self.most_each.load(Relaxed);
-        if most_each == 0 {
-            return Some(None);
-        }
-        if self.each.take(session, most_each) {
-            return Some(Some(session));
-        }
-        self.all.fetch_sub(1, Relaxed);
-        None
+    /// How many run, of all connections.
+    pub(super) fn running(&self) -> usize {
+        self.all.0.load(Relaxed)
     }
 
-    pub(super) fn give(&self, session: Option<u64>) {
-        if let Some(session) = session {
-            self.each.give(session);
+    /// Takes a place for a call on the connection that counts `here`; whether there was one.
+    #[inline]
+    pub(super) fn take(&self, here: &Count) -> bool {
+        if !self.all.take(self.most.load(Relaxed)) {
+            return false;
         }
-        self.all.fetch_sub(1, Relaxed);
+        let taken = here.take(self.most_each.load(Relaxed));
+        if !taken {
+            self.all.give();
+        }
+        taken
+    }
+
+    #[inline]
+    pub(super) fn give(&self, here: &Count) {
+        here.give();
+        self.all.give();
     }
 }
 
-impl fmt::Debug for Bound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bound")
-            .field("most", &self.most)
-            .field("most_each", &self.most_each)
-            .field("all", &self.all)
-            .finish_non_exhaustive()
-    }
-}
+/// How many calls of one kind run.
+#[derive(Debug, Default)]
+pub(super) struct Count(AtomicUsize);
 
-/// The count with one more call, if `most` lets it in.
-fn one_more(running: usize, most: usize) -> Option<usize> {
-    (most == 0 || running < most).then_some(running + 1)
-}
-
-/// How many locks share the connections: their calls meet on one only by chance.
-const SHARDS: u64 = 64;
-
-/// Counts of calls by connection. A connection without any takes no room.
-struct Each(Box<[Mutex<Counts>]>);
-
-type Counts = HashMap<u64, usize, BuildHasherDefault<Spread>>;
-
-impl Default for Each {
-    fn default() -> Each {
-        Each((0..SHARDS).map(|_| Mutex::default()).collect())
-    }
-}
-
-impl Each {
-    fn take(&self, session: u64, most: usize) -> bool {
-        let mut counts = self.shard(session);
-        let running = counts.entry(session).or_default();
-        match one_more(*running, most) {
-            Some(more) => {
-                *running = more;
-                true
-            }
-            None => false,
-        }
+impl Count {
+    #[inline]
+    fn take(&self, most: usize) -> bool {
+        let one_more = |running| (most == 0 || running < most).then_some(running + 1);
+        self.0.fetch_update(Relaxed, Relaxed, one_more).is_ok()
     }
 
-    fn give(&self, session: u64) {
-        let mut counts = self.shard(session);
-        match counts.get_mut(&session) {
-            Some(running) if *running > 1 => *running -= 1,
-            _ => _ = counts.remove(&session),
-        }
-    }
-
-    fn shard(&self, session: u64) -> MutexGuard<'_, Counts> {
-        // Ids are counted, so neighbours are in different shards.
-        let shard = usize::try_from(session % SHARDS).unwrap_or_default();
-        // Nothing panics while it is held.
-        self.0[shard].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Session ids are counted by this process: nobody outside can choose colliding ones, so a
-/// multiplication (by 2^64 divided by the golden ratio) spreads them well enough.
-#[derive(Default)]
-struct Spread(u64);
-
-impl Hasher for Spread {
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(u64::from(byte));
-        }
-    }
-
-    fn write_u64(&mut self, id: u64) {
-        self.0 = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
+    #[inline]
+    fn give(&self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
@@ -142,37 +72,35 @@ mod tests {
 
     #[test]
     fn the_bound_in_all_is_exact() {
-        let bound = bound(2, 0);
-        let first = bound.take(1).unwrap();
-        assert!(bound.take(2).is_some());
-        assert!(bound.take(3).is_none());
-        bound.give(first);
-        assert!(bound.take(3).is_some());
+        let (bound, one, two) = (bound(2, 0), Count::default(), Count::default());
+        assert!(bound.take(&one));
+        assert!(bound.take(&two));
+        assert!(!bound.take(&two));
+        bound.give(&one);
+        assert!(bound.take(&two));
     }
 
     #[test]
     fn the_bound_of_a_connection_is_exact_and_its_own() {
-        let bound = bound(0, 2);
-        let first = bound.take(1).unwrap();
-        assert!(bound.take(1).is_some());
-        assert!(bound.take(1).is_none());
-        assert!(bound.take(2).is_some());
+        let (bound, one, two) = (bound(0, 2), Count::default(), Count::default());
+        assert!(bound.take(&one));
+        assert!(bound.take(&one));
+        assert!(!bound.take(&one));
+        assert!(bound.take(&two));
         // The one that was refused took no place of the others either.
-        assert_eq!(bound.all.load(Relaxed), 3);
-        bound.give(first);
-        assert!(bound.take(1).is_some());
+        assert_eq!(bound.running(), 3);
+        bound.give(&one);
+        assert!(bound.take(&one));
     }
 
     #[test]
-    fn a_bound_that_is_switched_on_meets_calls_that_were_not_counted() {
-        let bound = bound(0, 0);
-        let early = bound.take(1).unwrap();
+    fn a_bound_that_is_switched_on_finds_the_calls_that_run() {
+        let (bound, one) = (bound(0, 0), Count::default());
+        assert!(bound.take(&one));
         bound.set(0, 1);
-        let counted = bound.take(1).unwrap();
-        bound.give(early);
-        assert!(bound.take(1).is_none());
-        bound.give(counted);
-        assert!(bound.take(1).is_some());
+        assert!(!bound.take(&one));
+        bound.give(&one);
+        assert!(bound.take(&one));
     }
 
     proptest! {
@@ -180,30 +108,28 @@ mod tests {
         fn nothing_is_left_when_all_have_ended(
             most in 0usize..5,
             most_each in 0usize..4,
-            steps in prop::collection::vec((0u64..3, any::<bool>()), 0..60),
+            steps in prop::collection::vec((0usize..3, any::<bool>()), 0..60),
         ) {
             let bound = bound(most, most_each);
-            let mut running = Vec::new();
-            for (session, begins) in steps {
+            let here: [Count; 3] = Default::default();
+            let mut running: Vec<usize> = Vec::new();
+            for (at, begins) in steps {
                 if begins {
-                    running.extend(bound.take(session));
+                    running.extend(bound.take(&here[at]).then_some(at));
                 } else if let Some(ended) = running.pop() {
-                    bound.give(ended);
+                    bound.give(&here[ended]);
                 }
                 prop_assert!(most == 0 || running.len() <= most);
-                for id in 0..3 {
-                    let of_it = running.iter().filter(|held| **held == Some(id)).count();
+                for at in 0..3 {
+                    let of_it = running.iter().filter(|held| **held == at).count();
                     prop_assert!(most_each == 0 || of_it <= most_each);
                 }
-                prop_assert_eq!(bound.all.load(Relaxed), running.len());
+                prop_assert_eq!(bound.running(), running.len());
             }
             for ended in running {
-                bound.give(ended);
+                bound.give(&here[ended]);
             }
-            prop_assert_eq!(bound.all.load(Relaxed), 0);
-            for shard in &bound.each.0 {
-                prop_assert!(shard.lock().unwrap().is_empty());
-            }
+            prop_assert_eq!(bound.running(), 0);
         }
     }
 }

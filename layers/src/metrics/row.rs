@@ -70,18 +70,20 @@ impl Row {
         }
     }
 
+    #[inline]
     pub(super) fn ended(&self, code: Code, took: Duration, blocking: bool, leader: Leader) {
         self.duration(blocking).record(took.as_secs_f64());
-        if code != Code::Ok {
+        let errored = code != Code::Ok;
+        if errored {
             self.error(code);
         }
-        if self.method.family() == Family::NetRpc {
-            let errored = code != Code::Ok;
+        if matches!(self.method.family(), Family::NetRpc) {
             let consul = self.consul(errored, blocking, leader);
             consul.record(took.as_secs_f64() * 1000.0);
         }
     }
 
+    #[inline]
     fn duration(&self, blocking: bool) -> &Histogram {
         self.duration[usize::from(blocking)].get_or_init(|| {
             histogram!(
@@ -119,6 +121,7 @@ impl Row {
         refused.increment(1);
     }
 
+    #[inline]
     fn consul(&self, errored: bool, blocking: bool, leader: Leader) -> &Histogram {
         let place = &self.consul[leader.place()][usize::from(errored)][usize::from(blocking)];
         place.get_or_init(|| {

@@ -41,6 +41,7 @@ impl Table {
         }
     }
 
+    #[inline]
     pub(super) fn row(&self, method: Method) -> Arc<Row> {
         let place = match method {
             Method::Known(info) => {

@@ -83,10 +83,12 @@ where
     type Error = BoxError;
     type Future = Refusable<S::Future>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
+    #[inline]
     fn call(&mut self, request: R) -> Self::Future {
         let verdict = head(&request).and_then(|head| self.verdict(head).map_err(Status::from));
         match verdict {

@@ -1,6 +1,7 @@
 //! The buckets, and what they say about a call.
 
 use std::{
+    cell::Cell,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering::Relaxed},
@@ -10,12 +11,11 @@ use std::{
 
 use metrics::counter;
 use oneport_proto::{Class, Family, Head, Method, Peer, Refusal, Retry, Scope};
-use tokio::time::Instant;
 use tracing::warn;
 
 use super::limits::{Limits, Mode};
 use crate::{
-    bucket::{Bucket, Buckets, Limit, Rate},
+    bucket::{Bucket, Buckets, Clock, Limit, Rate},
     source::Source,
 };
 
@@ -43,6 +43,8 @@ pub struct Limiter {
     mode: AtomicU8,
     leader: AtomicBool,
     log: Bucket,
+    /// What all buckets count from.
+    clock: Clock,
     /// What was set last: for whoever asks, not for deciding.
     set: Mutex<Limits>,
 }
@@ -88,12 +90,14 @@ impl Kind {
 impl Limiter {
     /// A limiter with full buckets.
     pub fn new(limits: Limits) -> Limiter {
+        let clock = Clock::start();
         Limiter {
-            rpc: Bucket::new(limits.rpc),
-            read: Bucket::new(limits.read),
-            write: Bucket::new(limits.write),
-            sources: Buckets::new(limits.source, SOURCES),
-            identities: Buckets::new(limits.identity, IDENTITIES),
+            rpc: Bucket::on(clock, limits.rpc),
+            read: Bucket::on(clock, limits.read),
+            write: Bucket::on(clock, limits.write),
+            sources: Buckets::on(clock, limits.source, SOURCES),
+            identities: Buckets::on(clock, limits.identity, IDENTITIES),
+            clock,
             mode: AtomicU8::new(code(limits.mode)),
             leader: AtomicBool::new(false),
             log: Bucket::new(lines()),
@@ -130,17 +134,19 @@ impl Limiter {
     ///
     /// # Errors
     /// [`Refusal::RateLimited`] by the first limit that it is over, in the order source, class, all.
+    #[inline]
     pub fn check(&self, head: &Head) -> Result<(), Refusal> {
         if is_exempt(&head.method) {
             return Ok(());
         }
+        let now = self.now(head);
         let mode = self.mode();
         if mode != Mode::Disabled
-            && let Err(over) = self.requests(head)
+            && let Err(over) = self.requests(head, &now)
         {
             self.verdict(head, over, mode)?;
         }
-        match self.rpc.take(head.at) {
+        match self.rpc.take_at(now) {
             Ok(()) => Ok(()),
             Err(wait) => self.verdict(head, Over::new(Kind::Rpc, wait), Mode::Enforcing),
         }
@@ -150,6 +156,7 @@ impl Limiter {
     ///
     /// # Errors
     /// [`Refusal::RateLimited`].
+    #[inline]
     pub fn check_identity(&self, head: &Head) -> Result<(), Refusal> {
         let mode = self.mode();
         if is_exempt(&head.method) || mode == Mode::Disabled {
@@ -162,6 +169,20 @@ impl Limiter {
         }
     }
 
+    /// When the call was read, by the clock of the buckets: worked out at most once.
+    #[inline]
+    fn now(&self, head: &Head) -> impl Fn() -> u64 {
+        let (clock, at, ticks) = (self.clock, head.at, Cell::new(None));
+        move || {
+            ticks.get().unwrap_or_else(|| {
+                let now = clock.ticks(at);
+                ticks.set(Some(now));
+                now
+            })
+        }
+    }
+
+    #[inline]
     fn mode(&self) -> Mode {
         match self.mode.load(Relaxed) {
             0 => Mode::Disabled,
@@ -171,21 +192,23 @@ impl Limiter {
     }
 
     /// The limits that the mode is about.
-    fn requests(&self, head: &Head) -> Result<(), Over> {
-        self.source(&head.session.peer, head.at)?;
+    #[inline]
+    fn requests(&self, head: &Head, now: impl Fn() -> u64 + Copy) -> Result<(), Over> {
+        self.source(&head.session.peer, now)?;
         let (bucket, kind) = match class_of(&head.method) {
             Class::Read => (&self.read, Kind::Read),
             Class::Write => (&self.write, Kind::Write),
             Class::Exempt => return Ok(()),
         };
-        bucket.take(head.at).map_err(|wait| Over::new(kind, wait))
+        bucket.take_at(now).map_err(|wait| Over::new(kind, wait))
     }
 
-    fn source(&self, peer: &Peer, now: Instant) -> Result<(), Over> {
+    #[inline]
+    fn source(&self, peer: &Peer, now: impl FnOnce() -> u64) -> Result<(), Over> {
         let Some(source) = Source::of(peer) else {
             return Ok(());
         };
-        let taken = self.sources.take(&source, now);
+        let taken = self.sources.take_at(&source, now);
         taken.map_err(|wait| Over::new(Kind::Source, wait))
     }
 
@@ -239,7 +262,7 @@ fn class_of(method: &Method) -> Class {
 /// Whether nothing limits this method. A connection reads and writes nothing, so it is of neither
 /// class; whoever puts a limiter in front of connections means them nevertheless.
 fn is_exempt(method: &Method) -> bool {
-    class_of(method) == Class::Exempt && method.family() != Family::Connection
+    class_of(method) == Class::Exempt && !matches!(method.family(), Family::Connection)
 }
 
 const fn code(mode: Mode) -> u8 {
@@ -261,6 +284,7 @@ fn lines() -> Limit {
 mod tests {
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
     use oneport_proto::{Identity, Local, MethodInfo, Session};
+    use tokio::time::Instant;
 
     use super::*;
 
@@ -436,7 +460,7 @@ mod tests {
             ..Limits::default()
         });
         let of = |name: &str| {
-            let head = read();
+            let mut head = read();
             if !name.is_empty() {
                 head.identity.set(Identity::new(name)).unwrap();
             }

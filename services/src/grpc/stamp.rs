@@ -59,7 +59,9 @@ impl Stamp {
         head.deadline = text(headers, "grpc-timeout")
             .and_then(timeout::parse)
             .and_then(|time| now.checked_add(time));
-        head.trace = text(headers, TRACEPARENT).and_then(|text| text.parse().ok());
+        head.trace = text(headers, TRACEPARENT)
+            .and_then(|text| text.parse().ok())
+            .map(Box::new);
         Some(head)
     }
 
@@ -90,7 +92,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// Writes the trace of `head`, if it has one, into the headers of a request that its handler makes,
 /// so that the trace goes on there.
 pub fn pass_trace(head: &Head, headers: &mut HeaderMap) {
-    if let Some(trace) = head.trace
+    if let Some(trace) = &head.trace
         && let Ok(value) = HeaderValue::try_from(trace.to_string())
     {
         headers.insert(TRACEPARENT, value);

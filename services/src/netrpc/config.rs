@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::frame::Bounds;
 use crate::msgpack;
 
 /// Largest header, in bytes, unless configured otherwise. Consul has no limit; a real one is under
@@ -115,21 +116,17 @@ impl Config {
         time.saturating_add(time / WAIT_SPREAD)
     }
 
-    /// What the scanner of a header may meet.
-    pub(crate) fn header_limits(&self) -> msgpack::Limits {
-        msgpack::Limits {
-            size: self.header_limit,
+    /// What a request may be at most.
+    pub(crate) fn bounds(&self) -> Bounds {
+        let limits = |size| msgpack::Limits {
+            size,
             depth: self.depth,
             elements: self.elements,
-        }
-    }
-
-    /// What the scanner of a body may meet.
-    pub(crate) fn body_limits(&self) -> msgpack::Limits {
-        msgpack::Limits {
-            size: self.body_limit,
-            depth: self.depth,
-            elements: self.elements,
+        };
+        Bounds {
+            header: limits(self.header_limit),
+            method: self.method_limit,
+            body: limits(self.body_limit),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{config::Config, fault::BodyRefused, header::Header, inbox::Inbox};
+use super::{fault::BodyRefused, header::Header, inbox::Inbox};
 use crate::msgpack::{self, Scanner};
 
 /// One whole message: a header that was read and a body that was only measured.
@@ -43,17 +43,29 @@ pub enum BadHeader {
     },
 }
 
+/// What a message may be at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) header: msgpack::Limits,
+    /// Longest method name, in bytes.
+    pub(crate) method: usize,
+    pub(crate) body: msgpack::Limits,
+}
+
 /// Cuts a byte stream into messages. It remembers how far it has looked, so that a message that
 /// comes byte by byte is still scanned only once.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Parser {
     inbox: Inbox,
-    scanner: Scanner,
-    header_limits: msgpack::Limits,
-    method_limit: usize,
-    body_limits: msgpack::Limits,
-    /// The header of the message whose body is awaited. Boxed: idle sessions await none.
-    open: Option<Box<Frame>>,
+    /// Boxed: a session that awaits nothing is small, and few messages are cut.
+    cut: Option<Box<Cut>>,
+}
+
+/// A message whose end has not come yet.
+#[derive(Debug)]
+enum Cut {
+    Header(Scanner),
+    Body(Frame, Scanner),
 }
 
 /// What a parser is in the middle of.
@@ -68,28 +80,6 @@ pub(crate) enum Awaits {
 }
 
 impl Parser {
-    /// A parser for what peers send to a server.
-    pub(crate) fn new(config: &Config) -> Parser {
-        let (header, body) = (config.header_limits(), config.body_limits());
-        Parser::with_limits(header, config.method_limit, body)
-    }
-
-    /// A parser with limits of its own.
-    pub(crate) fn with_limits(
-        header: msgpack::Limits,
-        method_limit: usize,
-        body: msgpack::Limits,
-    ) -> Parser {
-        Parser {
-            inbox: Inbox::default(),
-            scanner: Scanner::new(header),
-            header_limits: header,
-            method_limit,
-            body_limits: body,
-            open: None,
-        }
-    }
-
     /// Appends what arrived.
     pub(crate) fn push(&mut self, chunk: Bytes) {
         self.inbox.push(chunk);
@@ -97,10 +87,10 @@ impl Parser {
 
     /// What the next bytes belong to.
     pub(crate) fn awaits(&self) -> Awaits {
-        match self.open {
-            Some(_) => Awaits::Body,
-            None if self.inbox.is_empty() => Awaits::Start,
-            None => Awaits::Header,
+        match self.cut.as_deref() {
+            Some(Cut::Body(..)) => Awaits::Body,
+            _ if self.inbox.is_empty() => Awaits::Start,
+            _ => Awaits::Header,
         }
     }
 
@@ -112,38 +102,48 @@ impl Parser {
     /// What the peer left unfinished: a message with the part of its body that came. `None` if there
     /// is no header to answer.
     pub(crate) fn broken_off(&mut self) -> Option<Frame> {
-        let mut frame = *self.open.take()?;
+        let Some(Cut::Body(mut frame, _)) = self.cut.take().map(|cut| *cut) else {
+            return None;
+        };
         let size = self.inbox.bytes().len();
         frame.body = self.inbox.take(size);
         Some(frame)
     }
 
-    /// The next message; `None` if more bytes are needed.
-    pub(crate) fn next(&mut self) -> Result<Option<Found>, BadHeader> {
-        let frame = match self.open.take() {
-            Some(frame) => *frame,
-            None => match self.header()? {
-                Some(frame) => frame,
-                None => return Ok(None),
-            },
+    /// The next message; `None` if more bytes are needed. The bounds are the same in every call.
+    pub(crate) fn next(&mut self, bounds: &Bounds) -> Result<Option<Found>, BadHeader> {
+        let (frame, scanner) = match self.cut.take().map(|cut| *cut) {
+            Some(Cut::Body(frame, scanner)) => (frame, scanner),
+            None if self.inbox.is_empty() => return Ok(None),
+            begun => {
+                let scanner = match begun {
+                    Some(Cut::Header(scanner)) => scanner,
+                    _ => Scanner::new(bounds.header),
+                };
+                match self.header(scanner, bounds)? {
+                    Some(frame) => (frame, Scanner::new(bounds.body)),
+                    None => return Ok(None),
+                }
+            }
         };
-        Ok(self.body(frame))
+        Ok(self.body(frame, scanner))
     }
 
-    fn header(&mut self) -> Result<Option<Frame>, BadHeader> {
-        if self.inbox.is_empty() {
-            return Ok(None);
-        }
-        let Some(len) = self.scanner.scan(self.inbox.bytes())? else {
+    fn header(
+        &mut self,
+        mut scanner: Scanner,
+        bounds: &Bounds,
+    ) -> Result<Option<Frame>, BadHeader> {
+        let Some(len) = scanner.scan(self.inbox.bytes())? else {
+            self.cut = Some(Box::new(Cut::Header(scanner)));
             return Ok(None);
         };
         let bytes = self.inbox.take(len);
         let header: Header<'_> = msgpack::decode(&bytes)?;
-        let (size, limit) = (header.method.len(), self.method_limit);
+        let (size, limit) = (header.method.len(), bounds.method);
         if size > limit {
             return Err(BadHeader::Method { size, limit });
         }
-        self.scanner = Scanner::new(self.body_limits);
         Ok(Some(Frame {
             name: bytes.slice_ref(header.method),
             seq: header.seq,
@@ -154,15 +154,14 @@ impl Parser {
         }))
     }
 
-    fn body(&mut self, mut frame: Frame) -> Option<Found> {
-        match self.scanner.scan(self.inbox.bytes()) {
+    fn body(&mut self, mut frame: Frame, mut scanner: Scanner) -> Option<Found> {
+        match scanner.scan(self.inbox.bytes()) {
             Ok(None) => {
-                self.open = Some(Box::new(frame));
+                self.cut = Some(Box::new(Cut::Body(frame, scanner)));
                 None
             }
             Ok(Some(len)) => {
                 frame.body = self.inbox.take(len);
-                self.scanner = Scanner::new(self.header_limits);
                 Some(Found::Frame(frame))
             }
             Err(error) => Some(Found::Refused(frame, BodyRefused::from(error))),

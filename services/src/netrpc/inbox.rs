@@ -11,20 +11,27 @@ const STEP: usize = 16 * 1024;
 ///
 /// What arrives whole is parsed and sliced where it lies. Only a value that is cut by the end of a
 /// chunk is copied together.
-#[derive(Debug, Default)]
-pub(crate) struct Inbox {
-    whole: Bytes,
-    // A Vec and not a BytesMut: it must not grow by doubling on a stranger's word.
-    joined: Vec<u8>,
+#[derive(Debug)]
+pub(crate) enum Inbox {
+    /// As it arrived.
+    Whole(Bytes),
+    /// Copied together; never empty. A Vec and not a BytesMut: it must not grow by doubling on a
+    /// stranger's word.
+    Joined(Vec<u8>),
+}
+
+impl Default for Inbox {
+    fn default() -> Inbox {
+        Inbox::Whole(Bytes::new())
+    }
 }
 
 impl Inbox {
     /// All that is not parsed yet.
     pub(crate) fn bytes(&self) -> &[u8] {
-        if self.joined.is_empty() {
-            &self.whole
-        } else {
-            &self.joined
+        match self {
+            Inbox::Whole(whole) => whole,
+            Inbox::Joined(joined) => joined,
         }
     }
 
@@ -34,37 +41,40 @@ impl Inbox {
 
     /// Appends a chunk.
     pub(crate) fn push(&mut self, chunk: Bytes) {
-        if self.is_empty() {
-            self.whole = chunk;
-            return;
+        match self {
+            Inbox::Whole(whole) if whole.is_empty() => *whole = chunk,
+            Inbox::Whole(whole) => {
+                let mut joined = Vec::new();
+                append(&mut joined, whole);
+                append(&mut joined, &chunk);
+                *self = Inbox::Joined(joined);
+            }
+            Inbox::Joined(joined) => append(joined, &chunk),
         }
-        if self.joined.is_empty() {
-            let whole = std::mem::take(&mut self.whole);
-            self.append(&whole);
-        }
-        self.append(&chunk);
-    }
-
-    fn append(&mut self, bytes: &[u8]) {
-        let room = self.joined.capacity() - self.joined.len();
-        if room < bytes.len() {
-            // The last step before a small value would be mostly air: half the value at most.
-            let step = STEP.min(self.joined.len().max(bytes.len()));
-            self.joined.reserve_exact(bytes.len().max(step));
-        }
-        self.joined.extend_from_slice(bytes);
     }
 
     /// Takes the first `n` bytes out, without a copy of them.
     pub(crate) fn take(&mut self, n: usize) -> Bytes {
-        if self.joined.is_empty() {
-            return self.whole.split_to(n);
+        match self {
+            Inbox::Whole(whole) => whole.split_to(n),
+            Inbox::Joined(joined) => {
+                let rest = joined.split_off(n);
+                let taken = std::mem::take(joined);
+                *self = Inbox::Whole(Bytes::from(rest));
+                Bytes::from(taken)
+            }
         }
-        let rest = self.joined.split_off(n);
-        let taken = std::mem::take(&mut self.joined);
-        self.whole = Bytes::from(rest);
-        Bytes::from(taken)
     }
+}
+
+fn append(joined: &mut Vec<u8>, bytes: &[u8]) {
+    let room = joined.capacity() - joined.len();
+    if room < bytes.len() {
+        // The last step before a small value would be mostly air: half the value at most.
+        let step = STEP.min(joined.len().max(bytes.len()));
+        joined.reserve_exact(bytes.len().max(step));
+    }
+    joined.extend_from_slice(bytes);
 }
 
 #[cfg(test)]
@@ -101,6 +111,9 @@ mod tests {
             inbox.push(Bytes::from(vec![7; 1000]));
         }
         assert_eq!(inbox.bytes().len(), 1_000_000);
-        assert!(inbox.joined.capacity() <= 1_000_000 + STEP);
+        let Inbox::Joined(joined) = inbox else {
+            panic!("a value that comes in pieces is joined");
+        };
+        assert!(joined.capacity() <= 1_000_000 + STEP);
     }
 }

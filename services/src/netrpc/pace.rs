@@ -33,10 +33,12 @@ pub enum Late {
 
 /// Watches how fast requests arrive. Its timer exists only while it runs.
 pub(crate) struct Pace {
-    opened: Instant,
     /// Set with the first whole request.
     proven: bool,
+    /// A request ended in the last chunk.
+    complete: bool,
     /// Of the request under way: when its first and its last byte came, and how many there are.
+    /// Before the first request: when the connection was opened.
     begun: Instant,
     progressed: Instant,
     received: usize,
@@ -46,8 +48,8 @@ pub(crate) struct Pace {
 impl Pace {
     pub(crate) fn new(now: Instant) -> Pace {
         Pace {
-            opened: now,
             proven: false,
+            complete: false,
             begun: now,
             progressed: now,
             received: 0,
@@ -55,21 +57,31 @@ impl Pace {
         }
     }
 
-    /// A chunk came; `under_way` bytes now wait for the rest of their request. `complete` says that
-    /// at least one request ended in this chunk.
-    pub(crate) fn received(&mut self, now: Instant, under_way: usize, complete: bool) {
-        self.proven |= complete;
-        if complete || self.received == 0 {
-            self.begun = now;
-        }
+    /// A chunk came.
+    pub(crate) fn arrived(&mut self, now: Instant) {
         self.progressed = now;
-        self.received = under_way;
-        self.timer = None;
     }
 
-    /// Whether a request has come whole, in a chunk before this one.
-    pub(crate) fn is_proven(&self) -> bool {
-        self.proven
+    /// When the last chunk came.
+    pub(crate) fn read_at(&self) -> Instant {
+        self.progressed
+    }
+
+    /// There is a whole request in the last chunk. True for the first of the connection.
+    pub(crate) fn complete(&mut self) -> bool {
+        self.complete = true;
+        !std::mem::replace(&mut self.proven, true)
+    }
+
+    /// All whole requests of the last chunk were answered; `under_way` bytes now wait for the rest
+    /// of their request.
+    pub(crate) fn answered(&mut self, under_way: usize) {
+        let complete = std::mem::take(&mut self.complete);
+        if complete || self.received == 0 {
+            self.begun = self.progressed;
+        }
+        self.received = under_way;
+        self.timer = None;
     }
 
     /// By when more has to come, and what it would be called if it does not.
@@ -78,7 +90,7 @@ impl Pace {
             Awaits::Start if self.proven => None,
             Awaits::Start => {
                 let within = config.first_request?;
-                Some((self.opened + within, Late::First(within)))
+                Some((self.begun + within, Late::First(within)))
             }
             Awaits::Header => Some((self.begun + config.head_time, Late::Head(config.head_time))),
             Awaits::Body => Some(self.body_deadline(config)),
@@ -127,6 +139,12 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// A chunk of a request, at the end of which so many bytes wait for the rest.
+    fn chunk(pace: &mut Pace, now: Instant, under_way: usize) {
+        pace.arrived(now);
+        pace.answered(under_way);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_idle_pooled_connection_has_no_deadline() {
         let config = Config::default();
@@ -134,7 +152,9 @@ mod tests {
         let mut pace = Pace::new(now);
         let first = pace.deadline(&config, Awaits::Start).unwrap();
         assert_eq!(first, (now + 10 * SECOND, Late::First(10 * SECOND)));
-        pace.received(now, 0, true);
+        pace.arrived(now);
+        assert!(pace.complete() && !pace.complete());
+        pace.answered(0);
         assert_eq!(pace.deadline(&config, Awaits::Start), None);
     }
 
@@ -143,8 +163,8 @@ mod tests {
         let config = Config::default();
         let now = Instant::now();
         let mut pace = Pace::new(now);
-        pace.received(now + SECOND, 1, false);
-        pace.received(now + 5 * SECOND, 2, false);
+        chunk(&mut pace, now + SECOND, 1);
+        chunk(&mut pace, now + 5 * SECOND, 2);
         let (at, late) = pace.deadline(&config, Awaits::Header).unwrap();
         assert_eq!((at, late), (now + 11 * SECOND, Late::Head(10 * SECOND)));
     }
@@ -154,11 +174,11 @@ mod tests {
         let config = Config::default();
         let now = Instant::now();
         let mut pace = Pace::new(now);
-        pace.received(now, 1000, false);
+        chunk(&mut pace, now, 1000);
         // 1000 bytes are worth less than the 10 s of grace.
         let rate = (now + 10 * SECOND, Late::Rate(4096));
         assert_eq!(pace.deadline(&config, Awaits::Body), Some(rate));
-        pace.received(now + 9 * SECOND, 4096 * 100, false);
+        chunk(&mut pace, now + 9 * SECOND, 4096 * 100);
         let stall = (now + 39 * SECOND, Late::Stall(30 * SECOND));
         assert_eq!(pace.deadline(&config, Awaits::Body), Some(stall));
     }

@@ -14,7 +14,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use super::{
     client::CallError,
     config::DEFAULT_REPLY_LIMIT,
-    frame::{Found, Frame, Parser},
+    frame::{Bounds, Found, Frame, Parser},
     header::Header,
 };
 use crate::{Conn, msgpack};
@@ -64,6 +64,7 @@ const REPLY_HEADER_LIMIT: usize = 64 * 1024;
 pub struct Pipeline {
     conn: Conn,
     parser: Parser,
+    bounds: Bounds,
     depth: usize,
     /// The numbers of the requests that were not answered, oldest first.
     outstanding: VecDeque<u64>,
@@ -99,10 +100,15 @@ impl Pipeline {
             // A reply of many small elements is fine: its bytes are bounded.
             elements: u64::MAX,
         };
-        let header = limits(REPLY_HEADER_LIMIT);
+        let bounds = Bounds {
+            header: limits(REPLY_HEADER_LIMIT),
+            method: REPLY_HEADER_LIMIT,
+            body: limits(limit),
+        };
         Pipeline {
             conn,
-            parser: Parser::with_limits(header, REPLY_HEADER_LIMIT, limits(limit)),
+            parser: Parser::default(),
+            bounds,
             depth: depth.max(1),
             outstanding: VecDeque::new(),
             unsent: false,
@@ -221,7 +227,7 @@ impl Pipeline {
     }
 
     fn parsed(&mut self) -> Result<Option<Answer>, CallError> {
-        let frame = match self.parser.next()? {
+        let frame = match self.parser.next(&self.bounds)? {
             Some(Found::Frame(frame)) => frame,
             Some(Found::Refused(_, fault)) => return Err(CallError::Refused(fault)),
             None => return Ok(None),

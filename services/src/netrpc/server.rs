@@ -16,6 +16,7 @@ use super::{
     asked::{Asked, asked},
     client::Client,
     config::Config,
+    frame::Bounds,
     methods::Methods,
     reply::Reply,
     request::Request,
@@ -37,6 +38,8 @@ pub struct Server<S> {
 pub(super) struct Shared {
     pub(super) methods: Methods,
     pub(super) config: Config,
+    /// As `config` says.
+    pub(super) bounds: Bounds,
     pub(super) asked: fn(&MethodInfo, &[u8]) -> Asked,
     pub(super) requests: metrics::Counter,
     pub(super) request_errors: metrics::Counter,
@@ -71,6 +74,7 @@ impl<S> Server<S> {
             service,
             shared: Arc::new(Shared {
                 methods,
+                bounds: Config::default().bounds(),
                 config: Config::default(),
                 asked,
                 requests: metrics::counter!("rpc.request"),
@@ -82,7 +86,12 @@ impl<S> Server<S> {
     /// The same driver with other limits.
     #[must_use]
     pub fn config(self, config: Config) -> Server<S> {
-        self.with(|shared| Shared { config, ..shared })
+        let bounds = config.bounds();
+        self.with(|shared| Shared {
+            config,
+            bounds,
+            ..shared
+        })
     }
 
     /// The same driver with another way to find token and wait time in a body; the default is
@@ -105,6 +114,7 @@ impl<S> Server<S> {
         let Shared {
             methods,
             config,
+            bounds,
             asked,
             requests,
             request_errors,
@@ -114,6 +124,7 @@ impl<S> Server<S> {
             shared: Arc::new(change(Shared {
                 methods: methods.clone(),
                 config: config.clone(),
+                bounds: *bounds,
                 asked: *asked,
                 requests: requests.clone(),
                 request_errors: request_errors.clone(),
@@ -177,6 +188,6 @@ mod tests {
         let drain = Drainer::new().handle();
         let conn = Conn::stream(Session::in_process(), drain, near);
         let size = size_of_val(&*server.call(conn));
-        assert!(size <= 1000, "{size} bytes");
+        assert!(size <= 432, "{size} bytes");
     }
 }

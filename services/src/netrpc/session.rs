@@ -3,9 +3,9 @@
 use std::{
     future::poll_fn,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
-    task::{self, Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -26,24 +26,31 @@ use super::{
     reply::Reply,
     request::Request,
     server::Shared,
-    turn::{Turn, begin, finish, ready},
+    turn::{Outcome, begin, poll_answer, poll_taken},
 };
 use crate::{Conn, msgpack::breaks_between_reads};
 
-/// One net/rpc session.
+/// One net/rpc session. Thousands of these are idle: what only a call needs that has to be waited for
+/// is kept in a box of its own.
 pub(super) struct Session<S> {
     conn: Conn,
     service: S,
     shared: Arc<Shared>,
     parser: Parser,
+    /// Its last chunk's time is the one clock reading for all requests of the chunk.
     pace: Pace,
-    /// One clock reading for all requests of a chunk.
-    read_at: Instant,
+}
+
+/// A request whose answer is waited for.
+struct Asking {
+    frame: Frame,
+    /// A blocking query, which may wait for minutes.
+    blocking: bool,
 }
 
 /// What a session does with what has arrived.
 enum Step {
-    Answer(Frame),
+    Answer(Asking),
     Stop(Next),
 }
 
@@ -60,20 +67,22 @@ where
     S: Service<Request, Response = Reply, Error: Into<BoxError>>,
 {
     pub(super) fn new(conn: Conn, service: S, shared: Arc<Shared>) -> Session<S> {
-        let now = Instant::now();
         Session {
             conn,
             service,
-            parser: Parser::new(&shared.config),
+            parser: Parser::default(),
             shared,
-            pace: Pace::new(now),
-            read_at: now,
+            pace: Pace::new(Instant::now()),
         }
     }
 
     /// Serves the connection to its end.
     pub(super) async fn run(&mut self) -> Result<(), BoxError> {
-        let ended = self.serve().await;
+        // In here and not in a box: a call that is answered at once costs no allocation.
+        let mut call = pin!(None);
+        let ended = self.serve(call.as_mut()).await;
+        // One that nobody waits for any more ends at once.
+        call.set(None);
         if let Err(error) = &ended {
             if !is_hangup(error) {
                 self.shared.request_errors.increment(1);
@@ -90,9 +99,9 @@ where
         let _parted = timeout(linger, self.conn.shutdown()).await;
     }
 
-    async fn serve(&mut self) -> Result<(), BoxError> {
+    async fn serve(&mut self, mut call: Pin<&mut Option<S::Future>>) -> Result<(), BoxError> {
         loop {
-            match self.answer_what_is_here().await? {
+            match self.answer_what_is_here(call.as_mut()).await? {
                 Next::Go => {}
                 Next::End => break,
                 Next::Linger => {
@@ -138,39 +147,54 @@ where
     }
 
     /// Answers every whole request that has arrived.
-    async fn answer_what_is_here(&mut self) -> Result<Next, BoxError> {
-        let mut complete = false;
+    async fn answer_what_is_here(
+        &mut self,
+        mut call: Pin<&mut Option<S::Future>>,
+    ) -> Result<Next, BoxError> {
+        let mut waiting = None;
+        poll_fn(|cx| self.poll_answers(&mut waiting, call.as_mut(), cx)).await
+    }
+
+    /// As [`answer_what_is_here`](Session::answer_what_is_here). While it is pending, `waiting` is
+    /// the request that it waits for.
+    fn poll_answers(
+        &mut self,
+        waiting: &mut Option<Box<Asking>>,
+        mut call: Pin<&mut Option<S::Future>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Next, BoxError>> {
         let next = loop {
-            let frame = match self.next_step()? {
-                Step::Answer(frame) => frame,
-                Step::Stop(next) => break next,
+            let mut asking = match waiting.take() {
+                Some(asking) => *asking,
+                None => match self.next_step()? {
+                    Step::Answer(asking) => asking,
+                    Step::Stop(next) => break next,
+                },
             };
-            if !complete {
-                complete = true;
-                self.prove();
-            }
-            let outcome = self.turn(&frame).await?;
-            if !self.put_outcome(&frame, outcome)? {
+            let Poll::Ready(outcome) = self.poll_turn(&mut asking, call.as_mut(), cx)? else {
+                *waiting = Some(Box::new(asking));
+                return Poll::Pending;
+            };
+            if !self.put_outcome(&asking.frame, outcome)? {
                 break Next::End;
             }
         };
-        let under_way = self.parser.unparsed();
-        self.pace.received(self.read_at, under_way, complete);
-        Ok(next)
-    }
-
-    /// The peer has sent a whole request.
-    fn prove(&mut self) {
-        if !self.pace.is_proven() {
-            self.conn.prove();
-        }
+        self.pace.answered(self.parser.unparsed());
+        Poll::Ready(Ok(next))
     }
 
     /// Looks for the next whole request; refuses one that is not taken.
     fn next_step(&mut self) -> Result<Step, BoxError> {
-        match self.parser.next()? {
+        match self.parser.next(&self.shared.bounds)? {
             None => Ok(Step::Stop(Next::Go)),
-            Some(Found::Frame(frame)) => Ok(Step::Answer(frame)),
+            Some(Found::Frame(frame)) => {
+                if self.pace.complete() {
+                    self.conn.prove();
+                }
+                self.shared.requests.increment(1);
+                let blocking = false;
+                Ok(Step::Answer(Asking { frame, blocking }))
+            }
             Some(Found::Refused(frame, body)) => {
                 let refused = face(
                     tonic::Status::from(Fault::Refused(body)).into(),
@@ -183,11 +207,7 @@ where
     }
 
     /// Queues the answer of a call. False when the session ends behind it.
-    fn put_outcome(
-        &mut self,
-        frame: &Frame,
-        outcome: Result<Reply, BoxError>,
-    ) -> Result<bool, BoxError> {
+    fn put_outcome(&mut self, frame: &Frame, outcome: Outcome) -> Result<bool, BoxError> {
         match outcome.map_err(|error| face(error, &frame.name)) {
             Ok(reply) => self.put_reply(frame, &reply).map(|()| true),
             Err(failed) => self.put_error(frame, &failed).map(|()| !failed.ends),
@@ -196,22 +216,30 @@ where
 
     /// Waits until the service is ready, calls it and waits for the answer. While it waits, earlier
     /// answers leave and nothing is read: that is the back-pressure.
-    async fn turn(&mut self, frame: &Frame) -> Turn {
-        self.shared.requests.increment(1);
-        if let Err(error) = ready(&mut self.conn, &mut self.service).await? {
-            return Ok(Err(error));
-        }
-        match self.begin(frame) {
-            Ok((call, blocking)) => finish(&mut self.conn, call, blocking).await,
-            Err(panicked) => Ok(Err(panicked)),
-        }
+    fn poll_turn(
+        &mut self,
+        asking: &mut Asking,
+        mut call: Pin<&mut Option<S::Future>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Outcome>> {
+        let outcome = loop {
+            if let Some(running) = call.as_mut().as_pin_mut() {
+                break ready!(poll_answer(&mut self.conn, running, asking.blocking, cx))?;
+            }
+            let taken = ready!(poll_taken(&mut self.conn, &mut self.service, cx))?;
+            match taken.and_then(|()| self.begin(asking)) {
+                Ok(begun) => call.set(Some(begun)),
+                Err(error) => return Poll::Ready(Ok(Err(error))),
+            }
+        };
+        call.set(None);
+        Poll::Ready(Ok(outcome))
     }
 
-    // Not async: what it passes on would take room in every session that waits.
-    fn begin(&mut self, frame: &Frame) -> Result<(S::Future, bool), BoxError> {
-        let request = self.request(frame);
-        let blocking = request.head.wait.is_some();
-        Ok((begin(&mut self.service, request)?, blocking))
+    fn begin(&mut self, asking: &mut Asking) -> Result<S::Future, BoxError> {
+        let request = self.request(&asking.frame);
+        asking.blocking = request.head.wait.is_some();
+        begin(&mut self.service, request)
     }
 
     fn request(&self, frame: &Frame) -> Request {
@@ -219,7 +247,7 @@ where
         Request {
             head: self
                 .shared
-                .head(&frame.name, &frame.body, session, self.read_at),
+                .head(&frame.name, &frame.body, session, self.pace.read_at()),
             name: frame.name.clone(),
             body: frame.body.clone(),
         }
@@ -269,7 +297,7 @@ where
             self.put_broken_off()?;
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
-        self.read_at = Instant::now();
+        self.pace.arrived(Instant::now());
         self.parser.push(chunk);
         Ok(true)
     }
@@ -318,7 +346,7 @@ fn poll_read(
     if awaits == Awaits::Start && conn.poll_draining(cx).is_ready() {
         return Poll::Ready(Ok(None));
     }
-    let late: Late = task::ready!(pace.poll_late(cx, config, awaits));
+    let late: Late = ready!(pace.poll_late(cx, config, awaits));
     Poll::Ready(Err(late.into()))
 }
 

@@ -1,9 +1,9 @@
 //! One call, from readiness to its answer.
 
 use std::{
-    future::{Future, poll_fn},
+    future::Future,
     io,
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll},
 };
 
@@ -17,16 +17,19 @@ use crate::{Conn, caught::caught};
 /// Handlers that panicked.
 const PANICS: &str = "oneport.netrpc.panics";
 
-/// How a turn ended: with the call's outcome, or because the connection broke under it.
-pub(crate) type Turn = io::Result<Result<Reply, BoxError>>;
+/// How a call ended.
+pub(crate) type Outcome = Result<Reply, BoxError>;
 
-/// Waits until the service takes a call.
-pub(crate) async fn ready<S>(conn: &mut Conn, service: &mut S) -> io::Result<Result<(), BoxError>>
+/// Ready when the service takes a call, or the connection broke meanwhile.
+pub(crate) fn poll_taken<S>(
+    conn: &mut Conn,
+    service: &mut S,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Result<(), BoxError>>>
 where
     S: Service<Request, Error: Into<BoxError>>,
 {
-    let ready = waiting(conn, |cx| service.poll_ready(cx)).await?;
-    Ok(flatten(ready))
+    poll_step(conn, cx, |cx| service.poll_ready(cx)).map_ok(flatten)
 }
 
 /// Calls a service that is ready.
@@ -37,28 +40,23 @@ pub(crate) fn begin<S: Service<Request>>(
     caught(PANICS, || service.call(request))
 }
 
-/// Waits for the answer of a call. A blocking query may wait for minutes: it ends with its caller,
-/// so for one the connection is watched, which reads ahead one chunk at most.
-pub(crate) async fn finish<E: Into<BoxError>>(
+/// Ready with the answer of a call, or when the connection broke meanwhile. A blocking query may
+/// wait for minutes: it ends with its caller, so for one the connection is watched, which reads
+/// ahead one chunk at most.
+pub(crate) fn poll_answer<F, E>(
     conn: &mut Conn,
-    call: impl Future<Output = Result<Reply, E>>,
+    mut call: Pin<&mut F>,
     blocking: bool,
-) -> Turn {
-    let mut call = pin!(call);
-    let answer = poll_fn(
-        |cx| match poll_step(conn, cx, |cx| call.as_mut().poll(cx)) {
-            Poll::Pending if blocking => poll_hangup(conn, cx).map(Err),
-            polled => polled,
-        },
-    );
-    Ok(flatten(answer.await?))
-}
-
-async fn waiting<T>(
-    conn: &mut Conn,
-    mut step: impl FnMut(&mut Context<'_>) -> Poll<T>,
-) -> io::Result<Result<T, BoxError>> {
-    poll_fn(|cx| poll_step(conn, cx, &mut step)).await
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Outcome>>
+where
+    F: Future<Output = Result<Reply, E>>,
+    E: Into<BoxError>,
+{
+    match poll_step(conn, cx, |cx| call.as_mut().poll(cx)) {
+        Poll::Pending if blocking => poll_hangup(conn, cx).map(Err),
+        polled => polled.map_ok(flatten),
+    }
 }
 
 /// Polls `step`; if it is not done, sends what is queued. A panic is an outcome.

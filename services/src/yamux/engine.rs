@@ -32,8 +32,11 @@ const SEND_AT: usize = 32 * 1024;
 const LAST_TURNS: usize = 16;
 /// How long a session that ends may take to say so and to see the peer hang up.
 const LINGER: Duration = Duration::from_secs(1);
-/// An idle session keeps no output buffer larger than this.
+/// A session that has sent no more than this at once keeps its output buffers.
 const KEEP_BUFFER: usize = 1024;
+/// Larger output buffers are given back when a session has not used them for this long, at the most
+/// twice. Giving them back at each pause of a bulk transfer costs more than the transfer's frames.
+const HOLD_BUFFERS: Duration = Duration::from_millis(100);
 
 /// What lives on the streams that the peer opens.
 pub(crate) trait Tenants {
@@ -68,9 +71,15 @@ pub(crate) struct Engine<T: Tenants> {
     /// Whole frames that are being written; none is begun before these are gone.
     sending: BytesMut,
     unflushed: bool,
+    /// More than [`KEEP_BUFFER`] was sent at once since the buffers were last looked at.
+    sent_much: bool,
+    /// When large buffers are looked at, if there are any.
+    release: Option<Instant>,
     /// One more turn of the runtime was waited, so that others could add their frames.
     gathered: bool,
     eof: bool,
+    /// The transport was told that the peer is no stranger.
+    trusted: bool,
     last_turns: usize,
     draining: bool,
     /// By when the transport has to take a byte.
@@ -105,8 +114,11 @@ impl<T: Tenants> Engine<T> {
             chunk: Bytes::new(),
             sending: BytesMut::new(),
             unflushed: false,
+            sent_much: false,
+            release: None,
             gathered: false,
             eof: false,
+            trusted: false,
             last_turns: LAST_TURNS,
             draining: false,
             stall: None,
@@ -147,7 +159,7 @@ impl<T: Tenants> Engine<T> {
         if self.eof {
             return self.poll_end(cx, &turn);
         }
-        self.rest();
+        self.rest(turn.now);
         self.arm(cx);
         Poll::Pending
     }
@@ -206,11 +218,20 @@ impl<T: Tenants> Engine<T> {
             match self.conn.poll_chunk(cx)? {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(chunk) => {
+                    self.trust();
                     turn.reads -= 1;
                     self.eof = chunk.is_empty();
                     self.chunk = chunk;
                 }
             }
+        }
+    }
+
+    /// Whoever is off probation, or never was on it, is no stranger to the transport either.
+    fn trust(&mut self) {
+        if !self.trusted && self.shared.with(|session| session.probation.is_over()) {
+            self.trusted = true;
+            self.conn.prove();
         }
     }
 
@@ -247,6 +268,7 @@ impl<T: Tenants> Engine<T> {
                     break;
                 }
                 self.unflushed = true;
+                self.sent_much |= self.sending.len() > KEEP_BUFFER;
             }
             match Pin::new(&mut self.conn).poll_write(cx, &self.sending)? {
                 Poll::Ready(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
@@ -298,17 +320,20 @@ impl<T: Tenants> Engine<T> {
         }
     }
 
-    /// Before the task sleeps: an idle session holds no buffers.
-    fn rest(&mut self) {
-        if self.sending.is_empty() && self.sending.capacity() > KEEP_BUFFER {
-            self.sending = BytesMut::new();
+    /// Before the task sleeps: a session that is idle for a while holds no buffers.
+    fn rest(&mut self, now: Instant) {
+        self.shared.with(|session| session.compact());
+        if self.release.is_some_and(|at| now < at) || self.is_clogged() {
+            return;
         }
-        self.shared.with(|session| {
-            session.compact();
-            if session.out.is_empty() && session.out.capacity() > KEEP_BUFFER {
-                session.out = BytesMut::new();
-            }
-        });
+        if self.sent_much {
+            self.sent_much = false;
+            self.release = now.checked_add(HOLD_BUFFERS);
+        } else if self.release.take().is_some() {
+            // What was written off their front does not show in their capacity.
+            self.sending = BytesMut::new();
+            self.shared.with(|session| session.release_output());
+        }
     }
 
     /// Sets the one timer to whatever is due first.
@@ -316,6 +341,9 @@ impl<T: Tenants> Engine<T> {
         let mut due = self.shared.with(|session| session.deadline());
         if let Some(stall) = self.stall {
             due = due.min(stall);
+        }
+        if let Some(release) = self.release {
+            due = due.min(release);
         }
         self.arm_at(cx, due);
     }

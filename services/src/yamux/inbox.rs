@@ -13,9 +13,32 @@ const PIN_AT_LEAST: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     first: Bytes,
+    /// What comes behind the first piece. Boxed: mostly nothing does.
+    rest: Option<Box<Rest>>,
+    len: usize,
+}
+
+#[derive(Debug, Default)]
+struct Rest {
     more: VecDeque<Bytes>,
     copied: BytesMut,
-    len: usize,
+}
+
+impl Rest {
+    fn push(&mut self, piece: Bytes) {
+        match self.copied.is_empty() {
+            true => self.more.push_back(piece),
+            false => self.copied.extend_from_slice(&piece),
+        }
+    }
+
+    /// The next piece; `None` when there is none.
+    fn pop(&mut self) -> Option<Bytes> {
+        self.more.pop_front().or_else(|| {
+            let copied = std::mem::take(&mut self.copied);
+            (!copied.is_empty()).then(|| copied.freeze())
+        })
+    }
 }
 
 impl Inbox {
@@ -33,12 +56,10 @@ impl Inbox {
             return;
         }
         self.len += piece.len();
-        if !self.copied.is_empty() {
-            self.copied.extend_from_slice(&piece);
-        } else if self.first.is_empty() && self.more.is_empty() {
-            self.first = piece;
-        } else {
-            self.more.push_back(piece);
+        match &mut self.rest {
+            Some(rest) => rest.push(piece),
+            None if self.first.is_empty() => self.first = piece,
+            None => self.rest.get_or_insert_default().push(piece),
         }
     }
 
@@ -47,14 +68,10 @@ impl Inbox {
         if self.len == 0 || max == 0 {
             return None;
         }
-        if self.first.is_empty() {
-            self.first = match self.more.pop_front() {
-                Some(piece) => piece,
-                None => std::mem::take(&mut self.copied).freeze(),
-            };
-            if self.more.is_empty() {
-                self.more = VecDeque::new();
-            }
+        if self.first.is_empty()
+            && let Some(rest) = &mut self.rest
+        {
+            self.first = rest.pop().unwrap_or_default();
         }
         let piece = self.first.split_to(self.first.len().min(max));
         if self.first.is_empty() {
@@ -62,25 +79,28 @@ impl Inbox {
             self.first = Bytes::new();
         }
         self.len -= piece.len();
+        if self.len == self.first.len() {
+            self.rest = None;
+        }
         Some(piece)
     }
 
     /// Lets go of read buffers that are kept alive by little.
     pub(crate) fn compact(&mut self) {
         let small = |piece: &Bytes| !piece.is_empty() && piece.len() < PIN_AT_LEAST;
-        if !small(&self.first) && !self.more.iter().any(small) {
+        let mut pieces = self.rest.iter().flat_map(|rest| &rest.more);
+        if !small(&self.first) && !pieces.any(small) {
             return;
         }
         let mut copied = BytesMut::with_capacity(self.len);
         copied.extend_from_slice(&self.first);
-        for piece in &self.more {
-            copied.extend_from_slice(piece);
+        self.first = Bytes::new();
+        let rest = self.rest.get_or_insert_default();
+        for piece in std::mem::take(&mut rest.more) {
+            copied.extend_from_slice(&piece);
         }
-        copied.extend_from_slice(&self.copied);
-        let len = self.len;
-        *self = Inbox::default();
-        self.copied = copied;
-        self.len = len;
+        copied.extend_from_slice(&rest.copied);
+        rest.copied = copied;
     }
 
     /// Forgets everything; returns how much that was.

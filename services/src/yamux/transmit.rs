@@ -278,6 +278,13 @@ impl Session {
         }
         self.in_flight = sending.len();
     }
+
+    /// Lets go of the buffer of what is to be sent, if there is nothing in it.
+    pub(crate) fn release_output(&mut self) {
+        if self.out.is_empty() {
+            self.out = BytesMut::new();
+        }
+    }
 }
 
 fn cannot_write(stream: &super::table::Stream) -> Option<StreamError> {
