@@ -81,6 +81,7 @@
 //! | `netrpc` | yes | Go's net/rpc over msgpack, as Consul speaks it |
 //! | `yamux` | yes | HashiCorp yamux sessions, one protocol a stream |
 //! | `grpc` | no | our layers in any tonic or hyper server |
+//! | `drpc` | no | DAOS dRPC over local sockets of packets, both ends; Linux only |
 //! | `testing` | no | the contract of a layer, as a test for a host's own |
 
 mod accept;

@@ -4,12 +4,16 @@
 //! Each row is a refusal by a layer, a driver or a handler, and its exact face in each protocol. A
 //! row brings the refusal about in front of a real service; nothing here makes a face by hand.
 
+#![cfg(target_os = "linux")]
 // A helper that fails fails its test.
 #![allow(clippy::unwrap_used)]
 
 use std::{collections::BTreeSet, time::Duration};
 
-use oneport::proto::{Code, Denial, Refusal, Retry, status_of};
+use oneport::{
+    proto::{Code, Denial, Refusal, Retry, status_of},
+    services::drpc,
+};
 use tonic_types::StatusExt;
 
 #[path = "support/refusals/mod.rs"]
@@ -26,7 +30,11 @@ struct Row {
     setup: fn() -> Setup,
     netrpc: NetRpc,
     grpc: Grpc,
+    drpc: drpc::Status,
 }
+
+/// DAOS has one word for all of them, and no text beside it.
+const FAILURE: drpc::Status = drpc::Status::FAILURE;
 
 /// The error text of the answer, and whether the session ends behind it.
 struct NetRpc {
@@ -94,6 +102,7 @@ fn limited(
         setup,
         netrpc,
         grpc,
+        drpc: FAILURE,
     }
 }
 
@@ -105,6 +114,7 @@ fn same(name: &'static str, setup: fn() -> Setup, code: Code, text: impl Into<St
         setup,
         netrpc: open(text.clone()),
         grpc: grpc(code, text),
+        drpc: FAILURE,
     }
 }
 
@@ -172,18 +182,21 @@ fn rows() -> Vec<Row> {
             setup: setups::in_flight,
             netrpc: open(ELSEWHERE),
             grpc: grpc(Code::ResourceExhausted, "too many calls in flight"),
+            drpc: FAILURE,
         },
         Row {
             name: "in flight, of a connection",
             setup: setups::in_flight_of_connection,
             netrpc: open(ELSEWHERE),
             grpc: grpc(Code::ResourceExhausted, "too many calls in flight"),
+            drpc: FAILURE,
         },
         Row {
             name: "timeout",
             setup: setups::timeout,
             netrpc: open("rpc: the call timed out"),
             grpc: grpc(Code::DeadlineExceeded, "the call took longer than it may"),
+            drpc: FAILURE,
         },
         same(
             "auth, unknown token",
@@ -275,24 +288,28 @@ fn rows() -> Vec<Row> {
             // Consul's structs.IsErrNoLeader looks for this: its clients go elsewhere.
             netrpc: open("No cluster leader"),
             grpc: grpc(Code::Unavailable, "the server is draining"),
+            drpc: FAILURE,
         },
         Row {
             name: "handler, not found",
             setup: setups::not_found,
             netrpc: open("rpc: not found"),
             grpc: grpc(Code::NotFound, "not found"),
+            drpc: FAILURE,
         },
         Row {
             name: "handler, too large",
             setup: setups::too_large,
             netrpc: ends("request body of 9 bytes exceeds 8"),
             grpc: grpc(Code::ResourceExhausted, "request body of 9 bytes exceeds 8"),
+            drpc: FAILURE,
         },
         Row {
             name: "handler, panicked",
             setup: setups::panicked,
             netrpc: ends("rpc: the handler panicked"),
             grpc: grpc(Code::Internal, "the handler panicked"),
+            drpc: FAILURE,
         },
     ]
 }
@@ -333,6 +350,16 @@ async fn on_grpc_every_refusal_has_its_status() {
             "{}",
             row.name
         );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_drpc_every_refusal_has_its_status() {
+    for row in rows() {
+        let setup = (row.setup)();
+        let mut expected = vec![drpc::Status::SUCCESS; setup.served.into()];
+        expected.push(row.drpc);
+        assert_eq!(setup.drpc().await, expected, "{}", row.name);
     }
 }
 

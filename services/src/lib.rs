@@ -37,6 +37,7 @@
 
 mod accept;
 mod backoff;
+#[cfg(any(feature = "netrpc", all(feature = "drpc", target_os = "linux")))]
 mod caught;
 pub mod conn;
 pub mod drain;

@@ -236,7 +236,8 @@ async fn the_driver_tells_why_a_session_ended() {
 async fn odd_frames_are_taken() {
     let server = serve().await;
     let one_by_one = |at: usize| packet(6, 1, u32::try_from(at).unwrap(), 6, &CALL[at..=at]);
-    let cases: [(&str, Vec<Vec<u8>>, &[u8]); 4] = [
+    type Case = (&'static str, Vec<Vec<u8>>, &'static [u8]);
+    let cases: [Case; 4] = [
         (
             "c) an empty message is a call of hello",
             vec![packet(0, 0, 0, 1, b"")],

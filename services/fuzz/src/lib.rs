@@ -9,4 +9,5 @@
 //! cargo test --manifest-path services/fuzz/Cargo.toml
 //! ```
 
+pub mod drpc;
 pub mod msgpack;

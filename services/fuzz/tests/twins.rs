@@ -1,6 +1,6 @@
 //! The fuzz targets, fed by proptest.
 
-use oneport_fuzz::msgpack;
+use oneport_fuzz::{drpc, msgpack};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -16,7 +16,42 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![vec(any::<u8>(), 0..400), vec(marker, 0..100)]
 }
 
+/// Packets behind their lengths, many of them with a header that makes sense.
+fn packets() -> impl Strategy<Value = Vec<u8>> {
+    let packet = (
+        0..40_u64,
+        0..40_u64,
+        0..4_u32,
+        0..4_u32,
+        vec(any::<u8>(), 0..40),
+    );
+    let packet = packet.prop_map(|(total, data, index, count, bytes)| {
+        let data = if data < 30 { bytes.len() as u64 } else { data };
+        let header = [&total.to_ne_bytes()[..], &data.to_ne_bytes()];
+        let numbers = [index.to_ne_bytes(), count.to_ne_bytes()];
+        [header.concat(), numbers.concat(), bytes].concat()
+    });
+    let packet = prop_oneof![packet, vec(any::<u8>(), 0..60)];
+    vec(packet, 0..8).prop_map(|packets| {
+        let framed = packets.into_iter().flat_map(|packet| {
+            let length = u16::try_from(packet.len()).expect("it is short");
+            [length.to_le_bytes().to_vec(), packet].concat()
+        });
+        framed.collect()
+    })
+}
+
 proptest! {
+    #[test]
+    fn drpc_packets(data in packets()) {
+        drpc::packets(&data);
+    }
+
+    #[test]
+    fn drpc_call(data in soup()) {
+        drpc::call(&data);
+    }
+
     #[test]
     fn msgpack_scan(data in soup()) {
         msgpack::scan(&data);

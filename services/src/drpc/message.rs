@@ -1,6 +1,6 @@
 //! The two messages: a call goes up, a response comes down.
 //!
-//! The shapes are those of `proto/drpc.proto` in this crate; a test holds them together.
+//! The shapes are those of `proto/drpc/drpc.proto`; a test holds them together.
 
 use bytes::{BufMut, Bytes};
 use prost::Message;

@@ -14,11 +14,12 @@ use bytes::{Bytes, BytesMut};
 use oneport::{
     proto::{BoxError, Head, Method, Refusal, Session, Status, Token},
     services::{
-        Conn, Drainer,
+        Conn, Drainer, drpc,
         msgpack::encode,
         netrpc::{Methods, Reply, Request, Server},
     },
 };
+use prost::Message;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, duplex},
     time::{Duration, Instant, timeout},
@@ -85,6 +86,43 @@ impl Setup {
             );
         }
         (got, expected)
+    }
+
+    /// The statuses of all answers to the call on dRPC. The session decides nothing there: none of
+    /// them ends it.
+    pub(crate) async fn drpc(self) -> Vec<drpc::Status> {
+        let _held = self.hold();
+        let (methods, method, token) = (self.methods.clone(), self.method, self.token);
+        let service = self.service.clone();
+        // The same layers and handlers behind another protocol: only the body is another.
+        let service = service.map_request(move |request: drpc::Request| {
+            let mut head = request.head;
+            head.method = methods.find(method.as_bytes());
+            head.token = Token::new(token.as_bytes());
+            let mut body = BytesMut::new();
+            encode(&Body { token }, &mut body).unwrap();
+            Request {
+                head,
+                name: Bytes::from_static(method.as_bytes()),
+                body: body.freeze(),
+            }
+        });
+        let service = service.map_response(|_| drpc::Reply::default());
+        let mut service = drpc::ModuleService::new(drpc::Methods::default(), service);
+        let mut statuses = Vec::new();
+        for sequence in 1..=i64::from(self.served) + 1 {
+            let call = drpc::Call {
+                sequence,
+                ..drpc::Call::default()
+            };
+            let call = call.encode_to_vec().into();
+            let answer = service.process(&self.session, call).await;
+            let answer = drpc::Response::decode(answer).unwrap();
+            assert_eq!(answer.sequence, sequence);
+            assert!(answer.body.is_empty());
+            statuses.push(answer.ended());
+        }
+        statuses
     }
 
     /// The error that the call ends with.
