@@ -12,7 +12,7 @@
 use std::{
     os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -33,6 +33,7 @@ use tokio::{
     net::UnixStream,
     runtime::{Builder, Runtime},
     task::JoinSet,
+    time::Instant,
 };
 use tower::service_fn;
 
