@@ -296,7 +296,7 @@ fn sniffing(found: &Found) -> String {
         "
 A connection's life of one call, over real sockets: accept, `Status.Ping`, close. With sniffing it \
 goes through the first byte and the port's table; without, the listener hands it to net/rpc, and the \
-client leaves the byte out. The kernel's part, which is most of such a life, is not counted.
+client leaves the byte out. The kernel's part, which is most of such a life, is not counted. These rows differ by a few percent from run to run, so a share of them by more than that.
 
 | life | instructions |
 |---|--:|
