@@ -73,20 +73,22 @@ async fn replay_to_server(name: &'static str) {
     }
 }
 
-macro_rules! server_replays {
-    ($($test:ident: $name:literal,)*) => {
-        mod server {
+/// A test for each recording, which is played to one side.
+macro_rules! replays {
+    ($side:ident by $replay:ident; $($test:ident: $name:literal,)*) => {
+        mod $side {
             $(
                 #[tokio::test]
                 async fn $test() {
-                    super::replay_to_server($name).await;
+                    super::$replay($name).await;
                 }
             )*
         }
     };
 }
 
-server_replays! {
+replays! {
+    server by replay_to_server;
     normal_call: "01-normal-call.txt",
     empty_body: "02-empty-body.txt",
     hello: "03-hello.txt",
@@ -241,20 +243,8 @@ async fn replay_to_client(name: &'static str) {
     }
 }
 
-macro_rules! client_replays {
-    ($($test:ident: $name:literal,)*) => {
-        mod client {
-            $(
-                #[tokio::test]
-                async fn $test() {
-                    super::replay_to_client($name).await;
-                }
-            )*
-        }
-    };
-}
-
-client_replays! {
+replays! {
+    client by replay_to_client;
     normal_call: "01-normal-call.txt",
     empty_body: "02-empty-body.txt",
     hello: "03-hello.txt",

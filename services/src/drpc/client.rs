@@ -144,11 +144,8 @@ impl Client<Channel> {
             session: Arc::clone(&self.session),
             timeout: self.timeout,
         };
-        let connected = async {
-            client.connect().await?;
-            client.call(module, method, request).await
-        };
-        connected.await
+        client.connect().await?;
+        client.call(module, method, request).await
     }
 }
 
